@@ -1,0 +1,1 @@
+//! The only room with the outside world in it: sockets, the clock, signals, files, processes.

@@ -1,0 +1,2 @@
+//! DNS data and the bytes it travels as. Pure functions.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! The configuration language. Turns Lua into calls on the `Host`, and hooks into Lua.

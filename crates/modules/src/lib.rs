@@ -1,0 +1,2 @@
+//! Behaviour one can load, unload and reorder.
+#![forbid(unsafe_code)]
