@@ -1,1 +1,26 @@
-//! The configuration language. Turns Lua into calls on the `Host`, and hooks into Lua.
+//! The configuration language: LuaJIT, the tables and functions that a configuration, the console
+//! and the control sockets know, and the one trait through which they reach the process.
+//!
+//! The arrow points inward: [`host::Host`] is defined here and implemented by the daemon. Nothing
+//! in this crate opens a DNS socket, owns a cache or resolves a name; it turns Lua into calls on
+//! `Host`, and what the process reports back into Lua callbacks.
+//!
+//! # Driving the interpreter
+//!
+//! One `Interpreter` per process, on the loop's thread:
+//!
+//! 1. `Interpreter::new(host)`, then `run_config(path)` for each configuration file, then
+//!    `finish_config()`, which fills in what the configuration left open (default modules,
+//!    endpoints, cache, trust anchors). An error of any of them means: do not start.
+//! 2. In the loop: `eval_line(text)` for a command from the console or a control socket,
+//!    `handle_deadline()` when `next_deadline()` has passed, `handle_readable(watch, status)` for a
+//!    watched descriptor, `handle_resolved(id, answer)` for a query that Lua started. After any of
+//!    them ask `next_deadline()` anew.
+//! 3. `shutdown()` before the process ends.
+
+pub mod data;
+pub mod flags;
+pub mod host;
+pub mod layer;
+pub mod log_groups;
+pub mod policy;

@@ -1,0 +1,45 @@
+//! `cache`: opening, limits, counters, clearing.
+
+use super::HostError;
+
+/// The cache, as `cache` sees it. Operations on contents answer [`HostError::CacheClosed`] when no
+/// cache is open.
+pub trait Cache {
+    /// Opens the cache, or re-opens it: `size` is its limit in octets, `storage` a URI such as
+    /// `lmdb:///var/cache/kres` (`lmdb://` and `lmdb://.` are the run directory). The one open
+    /// before stays open on error. Errors: an unsupported scheme, a path that cannot be used.
+    fn cache_open(&self, size: u64, storage: &str) -> Result<(), HostError>;
+    /// Closes it. Returns whether one was open.
+    fn cache_close(&self) -> bool;
+    /// The limit in octets and the URI as it was given; `None` when closed.
+    fn cache_current(&self) -> Option<(u64, String)>;
+    /// The schemes that `cache_open` knows, with whether each is the default.
+    fn cache_backends(&self) -> Vec<(String, bool)>;
+    /// The number of entries, without internal ones.
+    fn cache_count(&self) -> Result<u64, HostError>;
+    /// Counters of low-level operations since start: `open close count count_entries clear commit
+    /// read read_miss write remove remove_miss match match_miss read_leq read_leq_miss`, and
+    /// `usage_percent`.
+    fn cache_stats(&self) -> Result<Vec<(&'static str, f64)>, HostError>;
+    /// The lower and upper bound of TTLs in seconds.
+    fn cache_ttl_bounds(&self) -> Result<(u32, u32), HostError>;
+    /// Sets both; `min <= max` holds.
+    fn set_cache_ttl_bounds(&self, min: u32, max: u32) -> Result<(), HostError>;
+    /// For how many milliseconds an upstream that did not answer is left alone.
+    fn cache_ns_timeout(&self) -> u32;
+    /// Sets it; at least 1.
+    fn set_cache_ns_timeout(&self, ms: u32) -> Result<(), HostError>;
+    /// Removes everything, what is known about upstreams included. Returns the number of entries
+    /// that there were.
+    fn cache_clear(&self) -> Result<u64, HostError>;
+    /// Removes the records of exactly this owner, of one type or of all. Returns how many.
+    fn cache_clear_name(&self, name: &[u8], rr_type: Option<u16>) -> Result<u64, HostError>;
+    /// Removes records at and below this name, at most `limit` of them. Returns how many.
+    fn cache_clear_subtree(&self, name: &[u8], limit: u32) -> Result<u64, HostError>;
+    /// The deepest zone apex at or above this name that the cache knows (the root at worst).
+    fn cache_closest_apex(&self, name: &[u8]) -> Result<Vec<u8>, HostError>;
+    /// Ends (`true`) the pause between commits, or what else the store wants at a good moment.
+    fn cache_checkpoint(&self, active: bool) -> Result<(), HostError>;
+    /// The size in octets of the file system that holds the cache.
+    fn cache_fssize(&self) -> Result<u64, HostError>;
+}

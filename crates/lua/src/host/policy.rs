@@ -1,0 +1,18 @@
+//! `policy`: the rules that the resolver evaluates itself.
+
+use super::HostError;
+use crate::policy::Rule;
+
+/// A rule in force, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RuleId(pub u32);
+
+/// The rule lists. Rules are evaluated in the order of their adding.
+pub trait Policy {
+    /// Appends a rule to the list before resolution, or (`post`) after it.
+    fn policy_add(&self, id: RuleId, rule: &Rule, post: bool) -> Result<(), HostError>;
+    /// Removes a rule. Returns whether it was there.
+    fn policy_remove(&self, id: RuleId) -> bool;
+    /// How often a rule has matched.
+    fn policy_hits(&self, id: RuleId) -> u64;
+}
