@@ -1,0 +1,264 @@
+//! Building messages: compression by hashed suffixes, a size limit, whole RRsets or nothing.
+//!
+//! Compression work is linear in the number of labels written: each suffix is hashed once from the
+//! right and looked up in a small open-addressing table (CVE-2024-8508 class: no scan over what was
+//! written before).
+
+use crate::edns::OptRecord;
+use crate::header::{HEADER_BYTES, Header};
+use crate::limits::{COMPRESSION_TARGETS_MAX, LABELS_MAX, MESSAGE_BYTES_MAX};
+use crate::message::Section;
+use crate::name::{Name, names_equal_in};
+use crate::rdata::{self, prefix_length};
+use crate::rrset::Rrset;
+use crate::rtype::{Class, Rtype};
+
+/// The message has no room for this RRset; nothing of it was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the RRset does not fit into the message")]
+pub struct Truncated;
+
+/// Slots of the table: twice the targets, so that probes stay short. A power of two.
+const SLOTS: usize = COMPRESSION_TARGETS_MAX * 2;
+/// Slots looked at for one suffix. Collisions beyond only cost compression.
+const PROBES_MAX: usize = 4;
+/// Offsets of 14 bits: what lies behind cannot be pointed at (RFC 1035 §4.1.4).
+const POINTER_MAX: usize = 0x3fff;
+
+/// Writes one message into a buffer.
+pub struct Composer<'b> {
+    out: &'b mut Vec<u8>,
+    header: Header,
+    limit: usize,
+    /// Bytes kept free for the OPT record.
+    reserved: usize,
+    section: Section,
+    /// Offsets of known suffixes; zero is free (no name starts inside the header).
+    slots: [u16; SLOTS],
+    targets: usize,
+}
+
+impl<'b> Composer<'b> {
+    /// Starts a message in `out`, which is cleared. No more than `limit` bytes will be written
+    /// (but always the header).
+    pub fn new(out: &'b mut Vec<u8>, header: Header, limit: usize) -> Composer<'b> {
+        out.clear();
+        out.extend_from_slice(&[0; HEADER_BYTES]);
+        let header = Header { qdcount: 0, ancount: 0, nscount: 0, arcount: 0, ..header };
+        Composer {
+            out,
+            header,
+            limit: limit.min(MESSAGE_BYTES_MAX),
+            reserved: 0,
+            section: Section::Answer,
+            slots: [0; SLOTS],
+            targets: 0,
+        }
+    }
+
+    /// Keeps room for an OPT record that will be passed to [`Composer::finish`].
+    pub fn reserve(&mut self, bytes: usize) {
+        self.reserved = bytes;
+    }
+
+    /// The header, to change flags before [`Composer::finish`].
+    pub fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Is there nothing but the header?
+    pub fn is_empty(&self) -> bool {
+        self.out.len() == HEADER_BYTES
+    }
+
+    /// Writes the question. It comes first and only once.
+    pub fn question(&mut self, name: &Name, rtype: Rtype, class: Class) -> Result<(), Truncated> {
+        let mark = self.mark();
+        self.name(name.as_wire(), false);
+        self.out.extend_from_slice(&rtype.0.to_be_bytes());
+        self.out.extend_from_slice(&class.0.to_be_bytes());
+        self.header.qdcount = 1;
+        self.settle(mark)
+    }
+
+    /// Writes the records of a set into a section, all or none. Sections must come in order; a set
+    /// for an earlier section goes into the current one.
+    pub fn rrset(&mut self, section: Section, set: &Rrset) -> Result<(), Truncated> {
+        self.records(section, &set.owner, set.rtype, set.class, set.ttl, set.rdatas.iter())
+    }
+
+    /// The same from parts, for data that lies elsewhere.
+    pub fn records<'r>(
+        &mut self,
+        section: Section,
+        owner: &Name,
+        rtype: Rtype,
+        class: Class,
+        ttl: u32,
+        rdatas: impl Iterator<Item = &'r [u8]>,
+    ) -> Result<(), Truncated> {
+        let mark = self.mark();
+        self.section = self.section.max(section);
+        for rdata in rdatas {
+            let count = match self.section {
+                Section::Answer => &mut self.header.ancount,
+                Section::Authority => &mut self.header.nscount,
+                Section::Additional => &mut self.header.arcount,
+            };
+            *count = count.saturating_add(1);
+            self.name(owner.as_wire(), true);
+            self.out.extend_from_slice(&rtype.0.to_be_bytes());
+            self.out.extend_from_slice(&class.0.to_be_bytes());
+            self.out.extend_from_slice(&ttl.to_be_bytes());
+            self.rdata(rtype, rdata);
+            if self.out.len() + self.reserved > self.limit {
+                return self.settle(mark);
+            }
+        }
+        self.settle(mark)
+    }
+
+    /// Writes the OPT record and the header, and ends the message.
+    pub fn finish(mut self, opt: Option<&OptRecord>) {
+        if let Some(opt) = opt {
+            if self.out.len() + opt.wire_length() <= self.limit.max(HEADER_BYTES) {
+                opt.compose(self.out);
+                self.header.arcount = self.header.arcount.saturating_add(1);
+            }
+        }
+        self.out[..HEADER_BYTES].copy_from_slice(&self.header.to_bytes());
+    }
+
+    fn mark(&self) -> (usize, Header, Section) {
+        (self.out.len(), self.header, self.section)
+    }
+
+    /// Keeps what was written since `mark`, or takes it back if it is too much.
+    fn settle(&mut self, mark: (usize, Header, Section)) -> Result<(), Truncated> {
+        if self.out.len() + self.reserved <= self.limit {
+            return Ok(());
+        }
+        let end = mark.0;
+        self.out.truncate(end);
+        (self.header, self.section) = (mark.1, mark.2);
+        for slot in &mut self.slots {
+            if *slot as usize >= end {
+                *slot = 0;
+                self.targets -= 1;
+            }
+        }
+        Err(Truncated)
+    }
+
+    fn rdata(&mut self, rtype: Rtype, rdata: &[u8]) {
+        let length_at = self.out.len();
+        self.out.extend_from_slice(&[0, 0]);
+        let compressed = rdata::layout(rtype).filter(|layout| layout.compress).and_then(|layout| {
+            let mut at = prefix_length(layout.prefix, rdata)?;
+            self.out.extend_from_slice(&rdata[..at]);
+            for _ in 0..layout.names {
+                let end = name_end(rdata, at)?;
+                self.name(&rdata[at..end], true);
+                at = end;
+            }
+            self.out.extend_from_slice(&rdata[at..]);
+            Some(())
+        });
+        if compressed.is_none() {
+            self.out.truncate(length_at + 2);
+            self.out.extend_from_slice(rdata);
+        }
+        let length = (self.out.len() - length_at - 2).min(u16::MAX as usize) as u16;
+        self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// Writes a name (uncompressed wire form), replacing its longest known suffix by a pointer.
+    fn name(&mut self, wire: &[u8], compress: bool) {
+        let mut starts = [0u8; LABELS_MAX];
+        let mut count = 0;
+        let mut at = 0;
+        while let Some(length) = wire.get(at).copied().filter(|l| *l != 0) {
+            if count == LABELS_MAX {
+                break;
+            }
+            starts[count] = at as u8;
+            count += 1;
+            at += 1 + length as usize;
+        }
+        // Hash of each suffix, from the root leftwards.
+        let mut hashes = [0u32; LABELS_MAX];
+        let mut hash = 0x811c_9dc5u32;
+        let mut end = at;
+        for i in (0..count).rev() {
+            let start = starts[i] as usize;
+            for byte in &wire[start..end] {
+                hash = (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+            }
+            hashes[i] = hash;
+            end = start;
+        }
+        let base = self.out.len();
+        let mut written = count;
+        let mut pointer = None;
+        for i in 0..count {
+            let found =
+                compress.then(|| self.find(hashes[i], &wire[starts[i] as usize..])).flatten();
+            if found.is_some() {
+                (pointer, written) = (found, i);
+                break;
+            }
+        }
+        let upto = if written == count { at } else { starts[written] as usize };
+        self.out.extend_from_slice(&wire[..upto]);
+        match pointer {
+            Some(target) => self.out.extend_from_slice(&(0xc000 | target).to_be_bytes()),
+            None => self.out.push(0),
+        }
+        for i in 0..written {
+            self.remember(hashes[i], base + starts[i] as usize);
+        }
+    }
+
+    fn find(&self, hash: u32, suffix: &[u8]) -> Option<u16> {
+        for probe in 0..PROBES_MAX {
+            let slot = self.slots[(hash as usize).wrapping_add(probe) % SLOTS];
+            if slot != 0 && names_equal_in(self.out, slot as usize, suffix) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    fn remember(&mut self, hash: u32, offset: usize) {
+        if offset > POINTER_MAX || self.targets >= COMPRESSION_TARGETS_MAX {
+            return;
+        }
+        for probe in 0..PROBES_MAX {
+            let slot = &mut self.slots[(hash as usize).wrapping_add(probe) % SLOTS];
+            if *slot == 0 {
+                *slot = offset as u16;
+                self.targets += 1;
+                return;
+            }
+        }
+    }
+}
+
+/// End of the uncompressed name at `at`.
+fn name_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let length = *bytes.get(at)? as usize;
+        at += 1 + length;
+        if length == 0 {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

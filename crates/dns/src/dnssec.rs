@@ -1,0 +1,1 @@
+//! DNSSEC primitives: what validation computes, without deciding when.

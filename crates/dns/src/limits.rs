@@ -1,0 +1,22 @@
+//! Every bound of this crate, in one place, with its reason.
+
+/// Longest name on the wire, root label included, in bytes (RFC 1035 §3.1).
+pub const NAME_BYTES_MAX: usize = 255;
+/// Longest label, in bytes (RFC 1035 §2.3.4).
+pub const LABEL_BYTES_MAX: usize = 63;
+/// Most labels that fit into a name, root excluded: 127 labels of one byte and the root.
+pub const LABELS_MAX: usize = 127;
+/// Most compression pointers followed for one name. A name has at most 127 labels, so a sender
+/// needs no more; with "backwards only" this bounds each name to constant work.
+pub const POINTERS_MAX: usize = 127;
+/// Most records a message view indexes. 64 KiB hold at most 5957 records of the least size (11
+/// bytes); what claims more is malformed.
+pub const RECORDS_MAX: usize = 5957;
+/// Most places the composer remembers for compression. Beyond, names are only compressed to
+/// what is known already: a message of 1600 names must not cost quadratic time.
+pub const COMPRESSION_TARGETS_MAX: usize = 256;
+/// Most EDNS options looked at in one OPT record. Sixty kilobytes of empty options must cost no
+/// more than a normal query (CVE-2026-41292).
+pub const EDNS_OPTIONS_MAX: usize = 32;
+/// Longest message over any transport, in bytes: the TCP length prefix has 16 bits (RFC 1035 §4.2.2).
+pub const MESSAGE_BYTES_MAX: usize = 65_535;

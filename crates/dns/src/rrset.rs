@@ -1,0 +1,165 @@
+//! RRsets by value: one owner, type, class and TTL, and a packed list of uncompressed rdata.
+
+use std::fmt;
+
+use crate::message::RecordRef;
+use crate::name::Name;
+use crate::rtype::{Class, Rtype};
+
+/// A list of rdata, each as sixteen bits of length and the bytes, one after another. The form is
+/// also that of the store's entries, so that writing and reading is copying.
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
+pub struct Rdatas {
+    packed: Vec<u8>,
+    count: u16,
+}
+
+impl Rdatas {
+    /// An empty list.
+    pub const fn new() -> Rdatas {
+        Rdatas { packed: Vec::new(), count: 0 }
+    }
+
+    /// Takes over packed bytes; `None` if lengths and bytes do not fit.
+    pub fn from_packed(packed: &[u8]) -> Option<Rdatas> {
+        let mut rest = packed;
+        let mut count = 0u16;
+        while !rest.is_empty() {
+            let (length, tail) = rest.split_first_chunk::<2>()?;
+            rest = tail.get(u16::from_be_bytes(*length) as usize..)?;
+            count = count.checked_add(1)?;
+        }
+        Some(Rdatas { packed: packed.to_vec(), count })
+    }
+
+    /// The packed bytes.
+    pub fn as_packed(&self) -> &[u8] {
+        &self.packed
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds one unless the same bytes are there already (RFC 2181 §5: an RRset has no duplicates).
+    /// Returns whether it was added; what is longer than 65,535 bytes is not.
+    pub fn push(&mut self, rdata: &[u8]) -> bool {
+        let Ok(length) = u16::try_from(rdata.len()) else { return false };
+        if self.count == u16::MAX || self.iter().any(|known| known == rdata) {
+            return false;
+        }
+        self.packed.extend_from_slice(&length.to_be_bytes());
+        self.packed.extend_from_slice(rdata);
+        self.count += 1;
+        true
+    }
+
+    /// The rdata in order.
+    pub fn iter(&self) -> RdataIter<'_> {
+        RdataIter { rest: &self.packed }
+    }
+
+    /// Puts them into canonical order (RFC 4034 §6.3) as they are; callers lower-case embedded
+    /// names first where the canonical form is wanted.
+    pub fn sort(&mut self) {
+        let mut list: Vec<Vec<u8>> = self.iter().map(<[u8]>::to_vec).collect();
+        list.sort_unstable();
+        *self = list.iter().collect();
+    }
+}
+
+impl<T: AsRef<[u8]>> FromIterator<T> for Rdatas {
+    fn from_iter<I: IntoIterator<Item = T>>(iter: I) -> Rdatas {
+        let mut out = Rdatas::new();
+        for rdata in iter {
+            out.push(rdata.as_ref());
+        }
+        out
+    }
+}
+
+impl fmt::Debug for Rdatas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Iterator over packed rdata.
+#[derive(Clone)]
+pub struct RdataIter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> RdataIter<'a> {
+    /// Walks packed bytes in place (for instance those of a store entry).
+    pub fn new(packed: &'a [u8]) -> RdataIter<'a> {
+        RdataIter { rest: packed }
+    }
+}
+
+impl<'a> Iterator for RdataIter<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, tail) = self.rest.split_first_chunk::<2>()?;
+        let (rdata, rest) = tail.split_at_checked(u16::from_be_bytes(*length) as usize)?;
+        self.rest = rest;
+        Some(rdata)
+    }
+}
+
+/// A set of records with one owner, type and class (RFC 2181 §5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rrset {
+    pub owner: Name,
+    pub rtype: Rtype,
+    pub class: Class,
+    /// Seconds; the least of the records' TTLs (RFC 2181 §5.2).
+    pub ttl: u32,
+    pub rdatas: Rdatas,
+}
+
+impl Rrset {
+    /// A set without records yet.
+    pub fn new(owner: Name, rtype: Rtype, class: Class, ttl: u32) -> Rrset {
+        Rrset { owner, rtype, class, ttl, rdatas: Rdatas::new() }
+    }
+
+    /// A set of one record of a message.
+    pub fn from_record(record: &RecordRef<'_>) -> Rrset {
+        let mut set = Rrset::new(record.owner(), record.rtype(), record.class(), record.ttl());
+        set.add(record);
+        set
+    }
+
+    /// Does the record belong into this set? Signatures belong together only if they cover the
+    /// same type.
+    pub fn admits(&self, record: &RecordRef<'_>) -> bool {
+        self.rtype == record.rtype()
+            && self.class == record.class()
+            && record.is_owned_by(&self.owner)
+            && (self.rtype != Rtype::RRSIG || self.covers() == covered(record.rdata_wire()))
+    }
+
+    /// Adds a record's rdata and lowers the TTL to the record's.
+    pub fn add(&mut self, record: &RecordRef<'_>) {
+        self.ttl = self.ttl.min(record.ttl());
+        self.rdatas.push(&record.rdata());
+    }
+
+    /// The type that a set of RRSIGs covers.
+    pub fn covers(&self) -> Option<Rtype> {
+        if self.rtype == Rtype::RRSIG { self.rdatas.iter().next().and_then(covered) } else { None }
+    }
+}
+
+/// The Type Covered field of an RRSIG rdata (RFC 4034 §3.1.1).
+pub fn covered(rrsig: &[u8]) -> Option<Rtype> {
+    rrsig.first_chunk().map(|bytes| Rtype(u16::from_be_bytes(*bytes)))
+}
