@@ -20,8 +20,7 @@
 //! 6. **Values are checked before they arrive** for type and range of the Lua argument; what only
 //!    the process can know (a busy port, an unreadable file) the host checks.
 //!
-//! Times are milliseconds on the monotonic clock unless a name says otherwise, names are DNS wire
-//! format (RFC 1035 §3.1, uncompressed, case kept) unless a name says text.
+//! Times are milliseconds on the monotonic clock unless a name says otherwise.
 
 mod anchors;
 mod cache;

@@ -6,6 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use dns::{Name, Rtype};
+
 use crate::flags::QueryFlags;
 
 /// A function kept in the interpreter.
@@ -20,18 +22,18 @@ pub enum Client {
     /// It asked an address of ours in this network.
     Destination(IpAddr, u8),
     /// Its query carries a TSIG with this key name (not verified).
-    Tsig(Vec<u8>),
+    Tsig(Name),
 }
 
-/// Which queries a rule selects. Names are wire format, compared without regard to case.
+/// Which queries a rule selects. Names are compared without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// Every query.
     All,
     /// These names and everything below them.
-    Suffix(Vec<Vec<u8>>),
+    Suffix(Vec<Name>),
     /// Exactly these names.
-    Domains(Vec<Vec<u8>>),
+    Domains(Vec<Name>),
     /// A Lua pattern on the QNAME in lower-case wire format.
     Pattern(Vec<u8>),
     /// The triggers of a response policy zone; the rule's action is that of `CNAME .`.
@@ -71,7 +73,7 @@ pub struct TargetTls {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerRecords {
     /// The type.
-    pub rr_type: u16,
+    pub rr_type: Rtype,
     /// Seconds.
     pub ttl: u32,
     /// Each record's RDATA, wire format.

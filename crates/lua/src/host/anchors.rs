@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use dns::Name;
+
 use super::HostError;
 
 /// What can be tuned in the following of key changes (RFC 5011).
@@ -24,14 +26,14 @@ pub trait TrustAnchors {
     /// Adds one static DS or DNSKEY given as text.
     fn anchors_add(&self, record: &str) -> Result<(), HostError>;
     /// Removes the anchors of a zone. Returns whether there were any.
-    fn anchors_remove(&self, zone: &[u8]) -> bool;
+    fn anchors_remove(&self, zone: &Name) -> bool;
     /// Replaces the set of negative trust anchors (RFC 7646).
-    fn anchors_set_insecure(&self, zones: &[Vec<u8>]) -> Result<(), HostError>;
-    /// The negative trust anchors, as the operator wrote them.
-    fn anchors_insecure(&self) -> Vec<Vec<u8>>;
+    fn anchors_set_insecure(&self, zones: &[Name]) -> Result<(), HostError>;
+    /// The negative trust anchors.
+    fn anchors_insecure(&self) -> Vec<Name>;
     /// The zones with positive anchors and their records as text, one per line, each line ended.
     /// Restricted to one zone if given.
-    fn anchors(&self, zone: Option<&[u8]>) -> Vec<(Vec<u8>, String)>;
+    fn anchors(&self, zone: Option<&Name>) -> Vec<(Name, String)>;
     /// The value of a tunable; `None` = its default.
     fn anchors_tunable(&self, tunable: AnchorTunable) -> Option<u64>;
     /// Sets it; `None` = the default.

@@ -1,5 +1,7 @@
 //! `cache`: opening, limits, counters, clearing.
 
+use dns::{Name, Rtype};
+
 use super::HostError;
 
 /// The cache, as `cache` sees it. Operations on contents answer [`HostError::CacheClosed`] when no
@@ -33,11 +35,11 @@ pub trait Cache {
     /// that there were.
     fn cache_clear(&self) -> Result<u64, HostError>;
     /// Removes the records of exactly this owner, of one type or of all. Returns how many.
-    fn cache_clear_name(&self, name: &[u8], rr_type: Option<u16>) -> Result<u64, HostError>;
+    fn cache_clear_name(&self, name: &Name, rr_type: Option<Rtype>) -> Result<u64, HostError>;
     /// Removes records at and below this name, at most `limit` of them. Returns how many.
-    fn cache_clear_subtree(&self, name: &[u8], limit: u32) -> Result<u64, HostError>;
+    fn cache_clear_subtree(&self, name: &Name, limit: u32) -> Result<u64, HostError>;
     /// The deepest zone apex at or above this name that the cache knows (the root at worst).
-    fn cache_closest_apex(&self, name: &[u8]) -> Result<Vec<u8>, HostError>;
+    fn cache_closest_apex(&self, name: &Name) -> Result<Name, HostError>;
     /// Ends (`true`) the pause between commits, or what else the store wants at a good moment.
     fn cache_checkpoint(&self, active: bool) -> Result<(), HostError>;
     /// The size in octets of the file system that holds the cache.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use dns::{Class, Name, Rtype};
+
 use super::HostError;
 use crate::flags::QueryFlags;
 
@@ -19,11 +21,11 @@ pub struct ResolveQuery {
     /// Under which the answer is reported: `Interpreter::handle_resolved`. Chosen by Lua.
     pub id: QueryId,
     /// QNAME.
-    pub name: Vec<u8>,
+    pub name: Name,
     /// QTYPE.
-    pub rr_type: u16,
+    pub rr_type: Rtype,
     /// QCLASS.
-    pub class: u16,
+    pub class: Class,
     /// Flags that are set beyond the default ones.
     pub flags: QueryFlags,
     /// The whole query message if Lua prepared one (`worker.resolve_pkt`); it has the same

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use dns::Name;
+
 use super::HostError;
 use crate::flags::QueryFlag;
 
@@ -45,10 +47,10 @@ pub trait Settings {
     fn flag(&self, flag: QueryFlag) -> bool;
     /// Sets it for requests from now on.
     fn set_flag(&self, flag: QueryFlag, on: bool);
-    /// The addresses of root servers: (server name as text, addresses).
-    fn root_hints(&self) -> Vec<(String, Vec<IpAddr>)>;
-    /// Replaces them. Names are text, absolute or not; the list is not empty.
-    fn set_root_hints(&self, hints: &[(String, Vec<IpAddr>)]) -> Result<(), HostError>;
+    /// The addresses of root servers: (server name, addresses).
+    fn root_hints(&self) -> Vec<(Name, Vec<IpAddr>)>;
+    /// Replaces them. Given names without an address are left out before.
+    fn set_root_hints(&self, hints: &[(Name, Vec<IpAddr>)]) -> Result<(), HostError>;
     /// Replaces them by those of a zone file; `None` = the built-in ones.
     fn set_root_hints_file(&self, path: Option<&Path>) -> Result<(), HostError>;
 }
