@@ -125,11 +125,10 @@ impl<'b> Composer<'b> {
 
     /// Writes the OPT record and the header, and ends the message.
     pub fn finish(mut self, opt: Option<&OptRecord>) {
-        if let Some(opt) = opt {
-            if self.out.len() + opt.wire_length() <= self.limit.max(HEADER_BYTES) {
-                opt.compose(self.out);
-                self.header.arcount = self.header.arcount.saturating_add(1);
-            }
+        let room = self.limit.max(HEADER_BYTES).saturating_sub(self.out.len());
+        if let Some(opt) = opt.filter(|opt| opt.wire_length() <= room) {
+            opt.compose(self.out);
+            self.header.arcount = self.header.arcount.saturating_add(1);
         }
         self.out[..HEADER_BYTES].copy_from_slice(&self.header.to_bytes());
     }

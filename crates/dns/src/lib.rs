@@ -5,6 +5,7 @@
 //! any input; every parser is linear in the length of what it is given.
 #![forbid(unsafe_code)]
 
+pub mod canonical;
 pub mod compose;
 pub mod dnssec;
 pub mod edns;

@@ -3,6 +3,9 @@
 //!
 //! HINT: a new type whose rdata contains names needs one line in [`layout`].
 
+pub mod bitmap;
+pub mod view;
+
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::message::MessageFault;
 use crate::name::{copy_name, skip_name};
