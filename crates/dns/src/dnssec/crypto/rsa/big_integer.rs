@@ -1,0 +1,69 @@
+//! RSA verification on plain big integers, for the keys that the crypto library refuses.
+//!
+//! Only public values are involved, so nothing needs to be constant-time. The comparison is with
+//! the complete expected encoding, never a parse of what the signature holds, so forgeries that
+//! hide octets behind a lenient parser have nothing to work with.
+
+use num_bigint::BigUint;
+
+use super::super::{KeyFault, SignatureFault};
+use super::{Hash, MODULUS_BITS_MAX, bits, encode_message};
+
+/// Bits that the arithmetic handles at once.
+const WORD_BITS: usize = 64;
+/// The most that `words of the exponent × (words of the modulus)²` may be: what an exponent of
+/// 64 bits costs with the longest modulus (the most that OpenSSL takes there). It leaves 256 bits
+/// of exponent to a modulus of 2048 bits and any exponent to one of 1024 or fewer; one
+/// verification stays below a millisecond, about that of one Ed448 signature.
+const WORK_MAX: usize = (MODULUS_BITS_MAX / WORD_BITS) * (MODULUS_BITS_MAX / WORD_BITS);
+/// How much of that work takes as long as one P-256 verification.
+const WORK_PER_COST_UNIT: usize = 256;
+
+#[derive(Clone)]
+pub(super) struct Key {
+    hash: Hash,
+    modulus: BigUint,
+    exponent: BigUint,
+    /// Octets of the modulus.
+    len: usize,
+    work: usize,
+}
+
+impl Key {
+    /// `modulus` and `exponent` are big-endian, odd and without leading zeros; the modulus is
+    /// within the limits of its parent module.
+    pub(super) fn new(hash: Hash, modulus: &[u8], exponent: &[u8]) -> Result<Key, KeyFault> {
+        // Before anything is allocated: an exponent can be 64 KiB long.
+        let modulus_words = bits(modulus).div_ceil(WORD_BITS);
+        let work = bits(exponent).div_ceil(WORD_BITS) * modulus_words * modulus_words;
+        if work > WORK_MAX {
+            return Err(KeyFault::ExponentTooLong);
+        }
+        let len = modulus.len();
+        let modulus = BigUint::from_bytes_be(modulus);
+        let exponent = BigUint::from_bytes_be(exponent);
+        if exponent >= modulus {
+            return Err(KeyFault::ExponentTooLong);
+        }
+        Ok(Key { hash, modulus, exponent, len, work })
+    }
+
+    /// RFC 8017 §8.2.2. `signature` is as long as the modulus.
+    pub(super) fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), SignatureFault> {
+        let signature = BigUint::from_bytes_be(signature);
+        if signature >= self.modulus {
+            return Err(SignatureFault::Mismatch);
+        }
+        let expected = encode_message(self.hash, data, self.len).ok_or(SignatureFault::Mismatch)?;
+        let recovered = signature.modpow(&self.exponent, &self.modulus);
+        if recovered == BigUint::from_bytes_be(&expected) {
+            Ok(())
+        } else {
+            Err(SignatureFault::Mismatch)
+        }
+    }
+
+    pub(super) fn cost(&self) -> u32 {
+        self.work.div_ceil(WORK_PER_COST_UNIT) as u32
+    }
+}
