@@ -1,0 +1,11 @@
+//! The project's own tool, as a library: what `cargo xtask` does, and what tests of other rooms
+//! borrow from it (`lab`: a small Internet on loopback; `counts`: instruction counting).
+//!
+//! It knows the tree by its files only and depends on no room, so that it builds in seconds.
+
+pub mod ci;
+pub mod docs;
+pub mod setup;
+pub mod step;
+pub mod tidy;
+pub mod tree;
