@@ -242,6 +242,12 @@ impl<'a> RecordRef<'a> {
         if self.index.ttl > i32::MAX as u32 { 0 } else { self.index.ttl }
     }
 
+    /// Where the TTL field is in the message.
+    pub fn ttl_offset(&self) -> usize {
+        // The fixed part ends where the rdata begins: TTL and length are its last six bytes.
+        (self.index.rdata as usize).saturating_sub(6)
+    }
+
     /// A copy of the owner.
     pub fn owner(&self) -> Name {
         // The name was checked by `Message::parse`.

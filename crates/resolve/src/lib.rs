@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod answer_cache;
 pub mod client;
 pub mod resolver;
 pub mod settings;

@@ -1,0 +1,304 @@
+//! Finished answers as wire bytes, in front of layers and store: the whole path of a hit.
+//!
+//! A query is looked at byte by byte, once: header, question, at most one OPT. If its key is known
+//! the stored response is copied, and only what differs is patched: id, the question's letter
+//! case, RD, TTLs, the turn of rotated records. Whatever is out of the ordinary (other opcodes,
+//! RD=0, options that want an answer of their own, a response too large for the client) is not
+//! answered here; the same bytes then go through the layers.
+//!
+//! An answer enters when it was just composed from the store, so names that are asked once never
+//! take room here. Entries are dropped by CLOCK inside their bucket, by expiry, and all at once
+//! when the generation changes.
+
+mod scan;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::hash::Hasher;
+
+use dns::header::HEADER_BYTES;
+use dns::{Message, Rcode, Rtype, Section};
+use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
+
+use crate::client::Client;
+use crate::time::Now;
+use scan::Scan;
+pub use scan::is_plain_query;
+use table::{Entry, Table};
+
+/// Bounds of an answer cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnswerCacheLimits {
+    /// Most answers held. Rounded up to a power of two.
+    pub entries_max: usize,
+    /// Most bytes of answers held, keys and offsets included.
+    pub bytes_max: usize,
+}
+
+impl Default for AnswerCacheLimits {
+    /// Thirty thousand names are the hot set of a large resolver; the memory of a worker should
+    /// stay far below what the shared store takes.
+    fn default() -> AnswerCacheLimits {
+        AnswerCacheLimits { entries_max: 32_768, bytes_max: 12 << 20 }
+    }
+}
+
+/// Longest answer that is kept; larger ones are rare and not worth a hundred small ones.
+const ANSWER_BYTES_MAX: usize = 4096;
+/// Most TTL fields patched in one answer.
+const TTLS_MAX: usize = 64;
+/// Longest time an answer is served from here, in seconds, so that what other processes learnt
+/// or removed shows even if a change of generation was missed.
+const LIFE_SECONDS_MAX: u64 = 60;
+
+/// What a hit was, for statistics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnswerHit {
+    pub rcode: Rcode,
+    /// Flags of the response as on the wire (RD as the client's).
+    pub flags: u16,
+    /// The answer section is empty though the code is NOERROR.
+    pub no_data: bool,
+    pub edns: bool,
+    pub dnssec_ok: bool,
+}
+
+/// Finished answers of one worker.
+pub struct AnswerCache {
+    table: Table,
+    hash_keys: (u64, u64),
+    /// Bumped when rules or the store changed in a way that old answers must not survive.
+    generation: u64,
+    /// Turns the records of rotated sets; any sequence will do, it hides nothing.
+    turn: u32,
+    rotate: bool,
+}
+
+impl AnswerCache {
+    /// An empty cache; `hash_keys` must be unknown to clients.
+    pub fn new(hash_keys: (u64, u64), limits: AnswerCacheLimits) -> AnswerCache {
+        AnswerCache { table: Table::new(limits), hash_keys, generation: 0, turn: 0, rotate: false }
+    }
+
+    /// Rotate address records from answer to answer?
+    pub fn set_rotation(&mut self, rotate: bool) {
+        self.rotate = rotate;
+    }
+
+    /// Makes all answers that were stored under another generation unusable.
+    pub fn set_generation(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.table.clear();
+    }
+
+    /// Number of answers held.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Is nothing held?
+    pub fn is_empty(&self) -> bool {
+        self.table.len() == 0
+    }
+
+    /// Bytes of answers held.
+    pub fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
+    fn hash(&self, scan: &Scan, tag: u32) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.hash_keys.0, self.hash_keys.1);
+        hasher.write(scan.folded_question());
+        hasher.write_u64(u64::from(scan.key_bits) << 32 | u64::from(tag));
+        hasher.finish()
+    }
+
+    /// Answers `wire` into `out` (which is cleared) if the answer is at hand. `tag` separates
+    /// clients to whom different rules apply; `udp_size_max` is our own bound on datagrams.
+    pub fn answer(
+        &mut self,
+        now: Now,
+        client: &Client,
+        tag: u32,
+        udp_size_max: u16,
+        wire: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<AnswerHit> {
+        let scan = Scan::new(wire, client.protocol)?;
+        let hash = self.hash(&scan, tag);
+        let seconds = now.unix.seconds();
+        let generation = self.generation;
+        let entry = self.table.find(hash, |entry| {
+            entry.generation == generation
+                && entry.key_bits == scan.key_bits
+                && entry.tag == tag
+                && entry.question() == scan.folded_question()
+        })?;
+        // A clock set back makes entries look as if they came from the future: not usable.
+        let age = seconds.checked_sub(entry.stored)?;
+        if seconds >= entry.expires {
+            return None;
+        }
+        let limit = if client.protocol.is_datagram() {
+            usize::from(scan.udp_size.min(udp_size_max))
+        } else {
+            dns::limits::MESSAGE_BYTES_MAX
+        };
+        let answer = entry.answer();
+        if answer.len() > limit {
+            return None;
+        }
+        out.clear();
+        out.extend_from_slice(answer);
+        out[..2].copy_from_slice(&wire[..2]);
+        out[2] = out[2] & !1 | wire[2] & 1;
+        let question = HEADER_BYTES..HEADER_BYTES + scan.name_length;
+        out[question.clone()].copy_from_slice(&wire[question]);
+        if age > 0 {
+            // Ages are bounded by the entry's life, which is no longer than its least TTL.
+            let age = age as u32;
+            for &offset in entry.ttl_offsets() {
+                let at = offset as usize;
+                if let Some(field) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) {
+                    *field = u32::from_be_bytes(*field).saturating_sub(age).to_be_bytes();
+                }
+            }
+        }
+        if self.rotate {
+            if let Some(ring) = entry.ring {
+                self.turn = self.turn.wrapping_add(1);
+                ring.rotate(out, self.turn as usize);
+            }
+        }
+        Some(AnswerHit {
+            rcode: Rcode(u16::from(out[3] & 0xf)),
+            flags: u16::from_be_bytes([out[2], out[3]]),
+            no_data: entry.no_data,
+            edns: scan.edns,
+            dnssec_ok: scan.dnssec_ok(),
+        })
+    }
+
+    /// Keeps `response` as the answer to `query`. Both are what went over the wire; a query that
+    /// [`AnswerCache::answer`] would not look at, a truncated response and one that must not be
+    /// kept (`life` zero) change nothing. `life` is in seconds and bounded by the least TTL.
+    pub fn insert(
+        &mut self,
+        now: Now,
+        client: &Client,
+        tag: u32,
+        life: u32,
+        query: &[u8],
+        response: &[u8],
+    ) {
+        let Some(scan) = Scan::new(query, client.protocol) else { return };
+        let Ok(message) = Message::parse(response) else { return };
+        let header = message.header();
+        if response.len() > ANSWER_BYTES_MAX || header.tc() || header.qdcount != 1 {
+            return;
+        }
+        let mut offsets = SmallVec::<[u16; TTLS_MAX]>::new();
+        let mut least = life;
+        for section in [Section::Answer, Section::Authority, Section::Additional] {
+            for record in message.section(section) {
+                if offsets.len() == TTLS_MAX {
+                    return;
+                }
+                least = least.min(record.ttl());
+                offsets.push(record.ttl_offset() as u16);
+            }
+        }
+        if least == 0 {
+            return;
+        }
+        let stored = now.unix.seconds();
+        let hash = self.hash(&scan, tag);
+        let no_data = header.ancount == 0 && header.rcode_low() == Rcode::NOERROR;
+        let entry = Entry::new(
+            hash,
+            scan.folded_question(),
+            response,
+            &offsets,
+            table::Facts {
+                generation: self.generation,
+                stored,
+                expires: stored + u64::from(least).min(LIFE_SECONDS_MAX),
+                key_bits: scan.key_bits,
+                tag,
+                no_data,
+                ring: Ring::find(&message),
+            },
+        );
+        self.table.insert(stored, entry);
+    }
+}
+
+/// Neighbouring records of one size that may change places: the addresses of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Ring {
+    /// Offset of the first record's rdata.
+    first: u16,
+    /// Distance from one rdata to the next.
+    stride: u16,
+    /// Length of each rdata: 4 or 16.
+    length: u8,
+    count: u8,
+}
+
+impl Ring {
+    /// The last set of the answer section, if it is a set of two or more addresses whose records
+    /// lie at equal distances.
+    fn find(message: &Message<'_>) -> Option<Ring> {
+        let start = message.wire().as_ptr() as usize;
+        let mut ring: Option<Ring> = None;
+        for record in message.answer() {
+            let length = match record.rtype() {
+                Rtype::A => 4,
+                Rtype::AAAA => 16,
+                _ => continue,
+            };
+            let at = u16::try_from(record.rdata_wire().as_ptr() as usize - start).ok()?;
+            ring = Some(match ring {
+                None => Ring { first: at, stride: 0, length, count: 1 },
+                Some(old) if old.count == 1 => {
+                    Ring { stride: at.checked_sub(old.first)?, count: 2, ..old }
+                }
+                Some(old) => {
+                    let expected =
+                        old.first.checked_add(old.stride.checked_mul(old.count.into())?)?;
+                    if at != expected || old.length != length {
+                        return None;
+                    }
+                    Ring { count: old.count.checked_add(1)?, ..old }
+                }
+            });
+        }
+        // Stride is name pointer, fixed part and rdata, unless something lies in between.
+        ring.filter(|ring| ring.count > 1 && ring.stride == 12 + u16::from(ring.length))
+    }
+
+    /// Moves each rdata `turn` places along the ring.
+    fn rotate(self, out: &mut [u8], turn: usize) {
+        let (count, length) = (self.count as usize, self.length as usize);
+        let shift = turn % count;
+        if shift == 0 || count > 32 {
+            return;
+        }
+        let place = |i: usize| self.first as usize + i * self.stride as usize;
+        let mut copy = [[0u8; 16]; 32];
+        for (i, kept) in copy.iter_mut().enumerate().take(count) {
+            let Some(rdata) = out.get(place(i)..place(i) + length) else { return };
+            kept[..length].copy_from_slice(rdata);
+        }
+        for i in 0..count {
+            let at = place((i + shift) % count);
+            out[at..at + length].copy_from_slice(&copy[i][..length]);
+        }
+    }
+}
