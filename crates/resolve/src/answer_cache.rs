@@ -170,11 +170,11 @@ impl AnswerCache {
                 }
             }
         }
-        if self.rotate {
-            if let Some(ring) = entry.ring {
-                self.turn = self.turn.wrapping_add(1);
-                ring.rotate(out, self.turn as usize);
-            }
+        if self.rotate
+            && let Some(ring) = entry.ring
+        {
+            self.turn = self.turn.wrapping_add(1);
+            ring.rotate(out, self.turn as usize);
         }
         Some(AnswerHit {
             rcode: Rcode(u16::from(out[3] & 0xf)),
@@ -296,9 +296,9 @@ impl Ring {
             let Some(rdata) = out.get(place(i)..place(i) + length) else { return };
             kept[..length].copy_from_slice(rdata);
         }
-        for i in 0..count {
+        for (i, kept) in copy.iter().enumerate().take(count) {
             let at = place((i + shift) % count);
-            out[at..at + length].copy_from_slice(&copy[i][..length]);
+            out[at..at + length].copy_from_slice(&kept[..length]);
         }
     }
 }

@@ -195,11 +195,10 @@ impl Table {
             if self.sweep == spared {
                 continue;
             }
-            for old in std::mem::replace(&mut self.buckets[self.sweep], Bucket::new()).entries {
-                if let Some(old) = old {
-                    self.bytes -= old.cost();
-                    self.len -= 1;
-                }
+            let swept = std::mem::replace(&mut self.buckets[self.sweep], Bucket::new());
+            for old in swept.entries.into_iter().flatten() {
+                self.bytes -= old.cost();
+                self.len -= 1;
             }
         }
     }
