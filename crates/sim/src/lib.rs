@@ -1,2 +1,14 @@
-//! A world small enough to be certain about: virtual network, zones, oracle, scenario replay.
+//! A world small enough to be certain about: a clock that jumps, scripted and generated servers,
+//! and the resolver in the middle of them, driven through its rim.
+//!
+//! Reading order: [`drive`] (what the daemon does, in virtual time), [`rpl`] (scenarios),
+//! [`check`] (rules that hold in every world), [`trace`] (what happened). Never part of a program
+//! that users run.
 #![forbid(unsafe_code)]
+
+pub mod check;
+pub mod clock;
+pub mod drive;
+pub mod rpl;
+pub mod text;
+pub mod trace;
