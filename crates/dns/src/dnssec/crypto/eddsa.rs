@@ -12,7 +12,7 @@ const ED448_KEY_LEN: usize = 57;
 const ED448_SIGNATURE_LEN: usize = 114;
 
 /// A pure-Rust, constant-time verification: what interoperability with a rare algorithm costs.
-pub(super) const ED448_COST: u32 = 16;
+pub(super) const ED448_COST: u32 = 22;
 
 #[derive(Clone)]
 pub(super) struct Ed25519Key(ParsedPublicKey);

@@ -11,13 +11,20 @@ use super::{Hash, MODULUS_BITS_MAX, bits, encode_message};
 
 /// Bits that the arithmetic handles at once.
 const WORD_BITS: usize = 64;
-/// The most that `words of the exponent × (words of the modulus)²` may be: what an exponent of
-/// 64 bits costs with the longest modulus (the most that OpenSSL takes there). It leaves 256 bits
-/// of exponent to a modulus of 2048 bits and any exponent to one of 1024 or fewer; one
-/// verification stays below a millisecond, about that of one Ed448 signature.
-const WORK_MAX: usize = (MODULUS_BITS_MAX / WORD_BITS) * (MODULUS_BITS_MAX / WORD_BITS);
+/// The most multiplications of two words that one verification may take: those of a 64-bit exponent
+/// with the longest modulus, which is where OpenSSL draws the line for such moduli. It leaves 320
+/// bits of exponent to a modulus of 2048 bits and any exponent to one of 1024, and takes about as
+/// long as one Ed448 verification.
+const WORK_MAX: usize = work(MODULUS_BITS_MAX / WORD_BITS, 1);
 /// How much of that work takes as long as one P-256 verification.
-const WORK_PER_COST_UNIT: usize = 256;
+const WORK_PER_COST_UNIT: usize = 20_000;
+
+/// What an exponentiation takes: for each word of the exponent 64 squarings and 16 multiplications,
+/// 16 more to prepare them, and about as much to enter and leave Montgomery form; each as many
+/// word multiplications as the modulus has words, squared (a constant factor apart).
+const fn work(modulus_words: usize, exponent_words: usize) -> usize {
+    (80 * exponent_words + 32) * modulus_words * modulus_words
+}
 
 #[derive(Clone)]
 pub(super) struct Key {
@@ -34,8 +41,7 @@ impl Key {
     /// within the limits of its parent module.
     pub(super) fn new(hash: Hash, modulus: &[u8], exponent: &[u8]) -> Result<Key, KeyFault> {
         // Before anything is allocated: an exponent can be 64 KiB long.
-        let modulus_words = bits(modulus).div_ceil(WORD_BITS);
-        let work = bits(exponent).div_ceil(WORD_BITS) * modulus_words * modulus_words;
+        let work = work(bits(modulus).div_ceil(WORD_BITS), bits(exponent).div_ceil(WORD_BITS));
         if work > WORK_MAX {
             return Err(KeyFault::ExponentTooLong);
         }
