@@ -5,6 +5,7 @@
 
 pub mod ci;
 pub mod docs;
+pub mod lab;
 pub mod setup;
 pub mod step;
 pub mod tidy;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{ci, docs, setup, tidy, tree};
+use xtask::{ci, docs, lab, setup, tidy, tree};
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -13,6 +13,8 @@ cargo xtask COMMAND
   ci                  everything that has to hold before a change lands
   tidy [--ratchet]    the rules of the house; --ratchet lowers rows of the lists of exceptions
   docs [--check]      write the generated documents, or fail if one is stale
+  lab [-- COMMAND…]   a small Internet on loopback with the resolver in it, until Ctrl-C or for one
+                      command; KRESD=PATH puts another resolver there
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +42,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy", "--ratchet"] => tidy::rewrite_ratchet(&root),
         ["docs"] => docs::write(&root),
         ["docs", "--check"] => docs::check(&root),
+        ["lab"] => lab::lab(),
+        ["lab", "--", command @ ..] => lab::run_in_lab(command),
         [command, ..] => bail!("`{command}` with these arguments is unknown\n\n{HELP}"),
     }
 }

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/lua/src/abi", "C functions exported to Lua's ffi"),
     ("crates/daemon/src/udp", "recvmmsg and sendmmsg"),
     ("crates/daemon/src/os", "system calls without a safe wrapper"),
-    ("xtask/src/lab/namespace", "network namespaces for the lab"),
+    ("xtask/src/lab/os.rs", "network namespaces for the lab"),
 ];
 
 /// How many lines above a use may carry its `SAFETY:` comment.
