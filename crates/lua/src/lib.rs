@@ -18,9 +18,19 @@
 //!    them ask `next_deadline()` anew.
 //! 3. `shutdown()` before the process ends.
 
+mod bindings;
+mod convert;
 pub mod data;
 pub mod flags;
 pub mod host;
+mod interpreter;
+mod json;
 pub mod layer;
 pub mod log_groups;
 pub mod policy;
+mod suggest;
+mod timers;
+
+pub use bindings::{Binding, GROUPS};
+pub use host::Host;
+pub use interpreter::{Interpreter, InterpreterError};

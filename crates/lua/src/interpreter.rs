@@ -1,0 +1,228 @@
+//! The interpreter: one LuaJIT state with the language in it, and the doors for the program.
+//!
+//! This is the only file of the crate with `unsafe`: a state with `ffi` and C modules can break
+//! every promise of Rust, and that is what configurations of this kind are allowed to do.
+
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::rc::Rc;
+
+use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+
+use crate::bindings::{self, State};
+use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
+use crate::timers::Timers;
+
+mod defaults;
+
+/// The prelude: the language as files of Lua, in the order of their loading.
+const PRELUDE: [(&str, &str); 14] = [
+    ("print", include_str!("lua/print.lua")),
+    ("basics", include_str!("lua/basics.lua")),
+    ("kres", include_str!("lua/kres.lua")),
+    ("events", include_str!("lua/events.lua")),
+    ("net", include_str!("lua/net.lua")),
+    ("cache", include_str!("lua/cache.lua")),
+    ("trust_anchors", include_str!("lua/trust_anchors.lua")),
+    ("worker", include_str!("lua/worker.lua")),
+    ("map", include_str!("lua/map.lua")),
+    ("modules", include_str!("lua/modules.lua")),
+    ("hints", include_str!("lua/hints.lua")),
+    ("policy", include_str!("lua/policy.lua")),
+    ("help", include_str!("lua/help.lua")),
+    ("sandbox", include_str!("lua/sandbox.lua")),
+];
+
+/// Where distributions keep Lua modules for version 5.1 of the language, beside what LuaJIT knows.
+const LUA_PATHS: &str = "/usr/local/share/lua/5.1/?.lua;/usr/local/share/lua/5.1/?/init.lua;\
+                         /usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua";
+/// The same for modules written in C.
+const LUA_CPATHS: &str = "/usr/local/lib/lua/5.1/?.so;/usr/lib/x86_64-linux-gnu/lua/5.1/?.so;\
+                          /usr/lib/aarch64-linux-gnu/lua/5.1/?.so;/usr/lib/lua/5.1/?.so";
+
+/// How many timers fire in one turn; the rest waits for the next, after the network had its turn.
+const TIMERS_PER_TURN: usize = 1000;
+
+/// Why the interpreter could not do what the program asked.
+#[derive(Debug, thiserror::Error)]
+pub enum InterpreterError {
+    /// The configuration is wrong; the text has the place, the reason and, where known, a hint.
+    #[error("{0}")]
+    Config(String),
+    /// The interpreter itself is broken (out of memory, or the prelude does not load).
+    #[error("Lua: {0}")]
+    Lua(#[from] mlua::Error),
+}
+
+/// One LuaJIT state with the language in it.
+pub struct Interpreter {
+    lua: Lua,
+    state: Rc<State>,
+    internals: Table,
+    eval: Function,
+    fire_timer: Function,
+    forget_timer: Function,
+    fire_watch: Function,
+    finish_query: Function,
+    /// Why the default trust anchors could not be loaded; it matters if the configuration leaves
+    /// them as they are.
+    anchors_fault: RefCell<Option<String>>,
+}
+
+impl Interpreter {
+    /// Makes a state and loads the language into it. Nothing is configured yet.
+    pub fn new(host: Rc<dyn Host>) -> Result<Self, InterpreterError> {
+        // SAFETY: all libraries include `ffi`, `debug` and C modules, which can corrupt memory when
+        // misused. Configurations are programs of the operator and run with the operator's trust.
+        let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL, LuaOptions::new()) };
+        let state = Rc::new(State {
+            host,
+            timers: RefCell::new(Timers::default()),
+            last_query: Cell::new(0),
+            next_rule: Cell::new(0),
+        });
+        set_paths(&lua, state.host.as_ref())?;
+        let raw = bindings::register(&lua, &state)?;
+        let globals = lua.globals();
+        let support = include_str!("lua/support.lua");
+        let internals: Table =
+            lua.load(support).set_name("=kres/support.lua").call((raw, globals.clone()))?;
+        for (name, source) in PRELUDE {
+            let chunk = lua.load(source).set_name(format!("=kres/{name}.lua"));
+            chunk.call::<()>((internals.clone(), globals.clone()))?;
+        }
+        Ok(Self {
+            eval: internals.get("eval")?,
+            fire_timer: internals.get("fire_timer")?,
+            forget_timer: internals.get("forget_timer")?,
+            fire_watch: internals.get("fire_watch")?,
+            finish_query: internals.get("finish_query")?,
+            anchors_fault: RefCell::new(None),
+            lua,
+            state,
+            internals,
+        })
+    }
+
+    /// Loads the default modules and trust anchors, before the configuration. Not called for
+    /// `-c -`.
+    pub fn load_defaults(&self) -> Result<(), InterpreterError> {
+        self.internals
+            .get::<Function>("load_default_modules")?
+            .call::<()>(())
+            .map_err(|error| InterpreterError::Config(message(&error)))?;
+        if let Err(error) = self.host().anchors_load_default() {
+            *self.anchors_fault.borrow_mut() = Some(error.to_string());
+        }
+        Ok(())
+    }
+
+    /// Runs a configuration file. On an error the process must not start.
+    pub fn run_config(&self, path: &Path) -> Result<(), InterpreterError> {
+        let text = path.to_string_lossy();
+        let name = text.strip_prefix("./").unwrap_or(&text);
+        let run: Function = self.internals.get("run_file")?;
+        let (ok, error): (bool, Option<mlua::LuaString>) = run.call((text.as_ref(), name))?;
+        match ok {
+            true => Ok(()),
+            false => Err(InterpreterError::Config(
+                error.map(|error| error.to_string_lossy().clone()).unwrap_or_default(),
+            )),
+        }
+    }
+
+    /// Runs one command of a console: an expression, whose values are printed, or statements.
+    /// `Ok` and `Err` carry the text of the answer.
+    pub fn eval_line(&self, line: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
+        let answer =
+            self.lua.create_string(line).and_then(|line| self.eval.call::<(bool, Value)>(line));
+        match answer {
+            Ok((ok, text)) => {
+                let text = match text {
+                    Value::String(text) => text.as_bytes().to_vec(),
+                    _ => Vec::new(),
+                };
+                if ok { Ok(text) } else { Err(text) }
+            }
+            Err(error) => Err(message(&error).into_bytes()),
+        }
+    }
+
+    /// When [`Self::handle_deadline`] is to be called next, on the clock of
+    /// [`crate::host::Process::now_ms`].
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.state.timers.borrow().next_deadline()
+    }
+
+    /// Runs what is due. At most so many callbacks that the loop goes on soon; what is left keeps
+    /// `next_deadline()` in the past.
+    pub fn handle_deadline(&self) {
+        let now = self.host().now_ms();
+        for _ in 0..TIMERS_PER_TURN {
+            let due = self.state.timers.borrow_mut().take_due(now);
+            let Some(id) = due else { break };
+            self.enter(self.fire_timer.call::<()>(id));
+            if self.state.timers.borrow_mut().settle(id) {
+                self.enter(self.forget_timer.call::<()>(id));
+            }
+        }
+    }
+
+    /// Tells Lua that a watched descriptor is readable (`status` 0) or broken (a negative number).
+    pub fn handle_readable(&self, watch: FdWatch, status: i32) {
+        self.enter(self.fire_watch.call::<()>((watch.0, status, 1)));
+    }
+
+    /// Tells Lua that a query which it started is over; `answer` is the response message, nothing
+    /// if there is none.
+    pub fn handle_resolved(&self, id: QueryId, answer: Option<&[u8]>) {
+        let packet = answer.map(|wire| self.lua.create_string(wire)).transpose();
+        self.enter(packet.and_then(|packet| self.finish_query.call::<()>((id.0, packet))));
+    }
+
+    /// Unloads all modules, which may write what they want to keep.
+    pub fn shutdown(&self) {
+        self.enter(
+            self.internals.get::<Function>("unload_all").and_then(|unload| unload.call::<()>(())),
+        );
+    }
+
+    fn host(&self) -> &dyn Host {
+        self.state.host.as_ref()
+    }
+
+    /// Logs what a door of the prelude did not catch itself.
+    fn enter(&self, result: mlua::Result<()>) {
+        if let Err(error) = result {
+            self.host().log("system", LogLevel::Err, &format!("error: {}", message(&error)));
+        }
+    }
+}
+
+/// The text of an error as Lua raised it, without the trace that mlua adds.
+fn message(error: &mlua::Error) -> String {
+    let text = match error {
+        mlua::Error::RuntimeError(text) => text.clone(),
+        mlua::Error::CallbackError { cause, .. } => message(cause),
+        other => other.to_string(),
+    };
+    // An error of the prelude has its trace in the middle, that of mlua is at the end.
+    match text.rfind("\nstack traceback:") {
+        Some(at) if !text[at..].contains("\nERROR: ") => text[..at].to_owned(),
+        _ => text,
+    }
+}
+
+/// Appends the places of distributions to the search paths, behind those from the environment.
+fn set_paths(lua: &Lua, host: &dyn Host) -> mlua::Result<()> {
+    let package: Table = lua.globals().get("package")?;
+    let mut first = String::new();
+    if let Some(directory) = host.library_directory() {
+        let directory = directory.display();
+        first = format!("{directory}/?.lua;{directory}/?/init.lua;");
+    }
+    let path: String = package.get("path")?;
+    package.set("path", format!("{first}{path};{LUA_PATHS}"))?;
+    let path: String = package.get("cpath")?;
+    package.set("cpath", format!("{path};{LUA_CPATHS}"))
+}

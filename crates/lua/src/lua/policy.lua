@@ -1,0 +1,385 @@
+-- `policy` and `view`: rules are Lua functions that carry a description of themselves; what is
+-- described is evaluated by the program, what is not is a function of the operator.
+local M, G = ...
+local raw = M.raw
+
+local policy = {}
+local view = {}
+
+local add_rule, del_rule = M.wrap(raw.policy.add), M.wrap(raw.policy.del)
+local hits = M.wrap(raw.policy.hits)
+local check_action = M.wrap(raw.policy.check_action)
+
+-- What a filter or an action means: { kind = …, … } by function.
+local filters = setmetatable({}, { __mode = 'k' })
+local actions = setmetatable({}, { __mode = 'k' })
+
+-- Functions of the operator, by number, for the program to call.
+local functions, numbers = {}, {}
+function M.keep_function(fn)
+	if not numbers[fn] then
+		functions[#functions + 1] = fn
+		numbers[fn] = #functions
+	end
+	return numbers[fn]
+end
+function M.kept_function(number)
+	return functions[number]
+end
+
+-- An action as its description.
+local function describe_action(action, what)
+	if type(action) ~= 'function' then
+		M.fail(string.format('%s: expected an action such as policy.DENY, got %s', what,
+			action == nil and 'nothing' or 'a ' .. type(action)))
+	end
+	return actions[action] or { kind = 'lua', fn = M.keep_function(action) }
+end
+
+-- Actions.
+
+-- The state that follows an action, for code that calls it: action(state, req).
+local function act(description, fn)
+	actions[fn] = description
+	return fn
+end
+
+local function request_action(kind)
+	local description = { kind = kind }
+	return act(description, function (state, req)
+		return M.apply_action(description, state, req)
+	end)
+end
+
+-- Applies a described action to a request from within Lua.
+function M.apply_action(description, state, req)
+	if req == nil then
+		M.fail('a policy action is called with (state, request)')
+	end
+	return req:apply(description) or state
+end
+
+for name, kind in pairs {
+	PASS = 'pass', DENY = 'deny', DROP = 'drop', REFUSE = 'refuse', NO_ANSWER = 'no_answer', TC = 'tc',
+	DEBUG_ALWAYS = 'debug_always', DEBUG_CACHE_MISS = 'debug_cache_miss', QTRACE = 'qtrace',
+	REQTRACE = 'reqtrace', IPTRACE = 'iptrace',
+} do
+	policy[name] = request_action(kind)
+end
+
+-- An action with parameters, checked at once.
+local function made(description)
+	check_action(description)
+	return act(description, function (state, req)
+		return M.apply_action(description, state, req)
+	end)
+end
+
+function policy.DENY_MSG(msg, extended_error)
+	return made { kind = 'deny', message = msg, extended_error = extended_error }
+end
+
+function policy.ANSWER(rtable, nodata)
+	if type(rtable) ~= 'table' then
+		M.fail('policy.ANSWER: expected { [type] = { rdata =, ttl = } }')
+	end
+	return made { kind = 'answer', records = rtable, nodata = nodata == true }
+end
+
+function policy.FORWARD(target)
+	return made { kind = 'forward', targets = target }
+end
+
+function policy.STUB(target)
+	return made { kind = 'stub', targets = target }
+end
+
+function policy.TLS_FORWARD(targets)
+	return made { kind = 'tls_forward', targets = targets }
+end
+
+function policy.MIRROR(target)
+	return made { kind = 'mirror', targets = target }
+end
+
+local function flag_list(value)
+	if type(value) == 'string' then
+		return { value }
+	end
+	return value
+end
+
+function policy.FLAGS(opts_set, opts_clear)
+	return made { kind = 'flags', set = flag_list(opts_set), clear = flag_list(opts_clear) }
+end
+
+function policy.REROUTE(tbl)
+	return made { kind = 'reroute', map = tbl }
+end
+
+function policy.DEBUG_IF(test)
+	if type(test) ~= 'function' then
+		M.fail('policy.DEBUG_IF: expected a function')
+	end
+	return made { kind = 'debug_if', fn = M.keep_function(test) }
+end
+
+-- Filters. Each is also a function (state, query) that returns its action or nothing, so that
+-- filters of the operator can be built from them.
+
+local function filter(description, action, what, matches)
+	describe_action(action, what)
+	local function rule(_, query)
+		if matches(query) then
+			return action
+		end
+		return nil
+	end
+	filters[rule] = { filter = description, action = action }
+	return rule
+end
+
+function policy.all(action)
+	return filter({ kind = 'all' }, action, 'policy.all', function () return true end)
+end
+
+local function name_list(names, what)
+	if type(names) ~= 'table' then
+		M.fail(what .. ': expected a list of names, use policy.todnames()')
+	end
+	local list = {}
+	for i, name in ipairs(names) do
+		if type(name) ~= 'string' then
+			M.fail(string.format('%s: item %d is a %s, not a name', what, i, type(name)))
+		end
+		list[i] = name
+	end
+	return list
+end
+
+-- The names above and including `name`, wire format.
+local function suffixes(name)
+	return function (_, at)
+		if at == nil then
+			return 1, name
+		end
+		local next_at = at + name:byte(at) + 1
+		if name:byte(at) == 0 or next_at > #name then
+			return nil
+		end
+		return next_at, name:sub(next_at)
+	end
+end
+
+function policy.suffix(action, zone_list)
+	local names = name_list(zone_list, 'policy.suffix')
+	local set
+	return filter({ kind = 'suffix', names = names }, action, 'policy.suffix', function (query)
+		if not set then
+			set = {}
+			for _, name in ipairs(names) do
+				set[name:lower()] = true
+			end
+		end
+		for _, suffix in suffixes(query:name():lower()) do
+			if set[suffix] then
+				return true
+			end
+		end
+		return false
+	end)
+end
+
+-- The common suffix only made the search faster; here it is fast already.
+function policy.suffix_common(action, suffix_list, common_suffix)
+	if common_suffix ~= nil and type(common_suffix) ~= 'string' then
+		M.fail('policy.suffix_common: expected the common suffix as a name')
+	end
+	return policy.suffix(action, suffix_list)
+end
+
+function policy.domains(action, dname_list)
+	local names = name_list(dname_list, 'policy.domains')
+	local set
+	return filter({ kind = 'domains', names = names }, action, 'policy.domains', function (query)
+		if not set then
+			set = {}
+			for _, name in ipairs(names) do
+				set[name:lower()] = true
+			end
+		end
+		return set[query:name():lower()] ~= nil
+	end)
+end
+
+function policy.pattern(action, pattern)
+	if type(pattern) ~= 'string' then
+		M.fail('policy.pattern: expected a pattern, got ' .. type(pattern))
+	end
+	local valid, why = pcall(string.find, '', pattern)
+	if not valid then
+		M.fail('policy.pattern: ' .. tostring(why))
+	end
+	return filter({ kind = 'pattern', pattern = pattern }, action, 'policy.pattern', function (query)
+		return query:name():lower():find(pattern) ~= nil
+	end)
+end
+
+function policy.rpz(action, path, watch)
+	if type(path) ~= 'string' then
+		M.fail('policy.rpz: expected the path of a zone file')
+	end
+	local file, why = io.open(path, 'r')
+	if not file then
+		M.fail(string.format('policy.rpz: failed to open %s', why))
+	end
+	file:close()
+	return filter({ kind = 'rpz', path = path, watch = watch ~= false }, action, 'policy.rpz',
+		function () return false end)
+end
+
+-- Spreads names over several actions: slice_func(name, n) says which, from 1.
+function policy.slice(slice_func, ...)
+	local count = select('#', ...)
+	if type(slice_func) ~= 'function' or count == 0 then
+		M.fail('policy.slice: expected a function and at least one action')
+	end
+	local list = { ... }
+	for i = 1, count do
+		describe_action(list[i], 'policy.slice')
+	end
+	return function (_, query)
+		return list[slice_func(query:name(), count)]
+	end
+end
+
+-- By a hash of the registrable domain and a seed; the seed changes every week by default.
+function policy.slice_randomize_psl(seed)
+	local ok, psl = pcall(require, 'psl')
+	if not ok then
+		M.fail('lua-psl is required for policy.slice_randomize_psl()')
+	end
+	local list = psl.latest and psl.latest() or psl.builtin()
+	local salt = tostring(seed or math.floor(os.time() / (3600 * 24 * 7)))
+	return function (name, length)
+		local text = G.kres.dname2str(name):gsub('%.$', '')
+		local domain = list:registrable_domain(text) or text
+		local hash = 5381
+		for i = 1, #domain do
+			hash = (hash * 33 + domain:byte(i)) % 4294967296
+		end
+		for i = 1, #salt do
+			hash = (hash * 33 + salt:byte(i)) % 4294967296
+		end
+		return 1 + hash % length
+	end
+end
+
+-- Text to wire format, in place; what is no name is left out.
+function policy.todnames(names)
+	if type(names) ~= 'table' then
+		M.fail('policy.todnames: expected a list of names')
+	end
+	local kept = {}
+	for i, name in ipairs(names) do
+		local wire = type(name) == 'string' and G.todname(name) or nil
+		if not wire then
+			M.fail(string.format("policy.todnames: '%s' is not a name", tostring(name)))
+		end
+		kept[i] = wire
+	end
+	for i, wire in ipairs(kept) do
+		names[i] = wire
+	end
+	return names
+end
+
+-- Rules.
+
+policy.rules, policy.postrules = {}, {}
+
+-- A rule as the operator sees it: { id, cb, count }.
+local rule_meta = {
+	__index = function (rule, key)
+		if key == 'count' then
+			return hits(rawget(rule, 'id'))
+		end
+		return nil
+	end,
+	__shown = function (rule)
+		return { id = rawget(rule, 'id'), cb = rawget(rule, 'cb'), count = rule.count }
+	end,
+}
+
+local function describe_rule(rule, client)
+	local known = filters[rule]
+	if known then
+		return {
+			client = client,
+			filter = known.filter,
+			action = describe_action(known.action, 'policy.add'),
+		}
+	end
+	return {
+		client = client,
+		filter = { kind = 'lua', fn = M.keep_function(rule) },
+		action = { kind = 'pass' },
+	}
+end
+
+local function add(rule, postrule, client)
+	if type(rule) ~= 'function' then
+		M.fail(string.format('policy.add: expected a rule such as policy.all(policy.DENY), got %s',
+			rule == nil and 'nothing' or 'a ' .. type(rule)))
+	end
+	postrule = postrule == true
+	local id = add_rule(describe_rule(rule, client), postrule)
+	local entry = setmetatable({ id = id, cb = rule }, rule_meta)
+	local list = postrule and policy.postrules or policy.rules
+	list[#list + 1] = entry
+	return entry
+end
+
+function policy.add(rule, postrule, third)
+	if rule == policy then -- called as policy:add(rule)
+		rule, postrule = postrule, third
+	end
+	return add(rule, postrule)
+end
+
+function policy.del(id, second)
+	if id == policy then
+		id = second
+	end
+	for _, list in ipairs { policy.rules, policy.postrules } do
+		for i, entry in ipairs(list) do
+			if entry.id == id then
+				table.remove(list, i)
+				return del_rule(id)
+			end
+		end
+	end
+	return false
+end
+
+package.preload['kres_modules.policy'] = function () return policy end
+M.module_tables.policy = policy
+
+-- view: the same rules, for some clients.
+
+function view.addr(_, subnet, rule, dst)
+	if type(subnet) ~= 'string' then
+		M.fail('expected view:addr(subnet, rule)')
+	end
+	return add(rule, false, { kind = dst and 'destination' or 'source', value = subnet })
+end
+
+function view.tsig(_, key, rule)
+	if type(key) ~= 'string' then
+		M.fail('expected view:tsig(key name in wire format, rule)')
+	end
+	return add(rule, false, { kind = 'tsig', value = key })
+end
+
+package.preload['kres_modules.view'] = function () return view end
+M.module_tables.view = view

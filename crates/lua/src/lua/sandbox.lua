@@ -1,0 +1,182 @@
+-- The outermost part: assignments to groups, error texts, and the doors for the program.
+local M, G = ...
+
+-- Groups that an assignment extends instead of replacing.
+local function merge(group)
+	return function (value)
+		for key, item in pairs(value) do
+			G[group][key] = item
+		end
+	end
+end
+local assign = {
+	net = M.assign_net,
+	cache = M.assign_cache,
+	modules = M.assign_modules,
+	worker = merge 'worker',
+	trust_anchors = merge 'trust_anchors',
+	env = merge 'env',
+	debugging = merge 'debugging',
+}
+
+local sandbox = setmetatable({}, {
+	__index = G,
+	__newindex = function (_, key, value)
+		local extend = assign[key]
+		if not extend then
+			G[key] = value
+		elseif type(value) ~= 'table' then
+			M.fail(string.format('%s is a group of settings: assign a table, %s = { … }', key, key))
+		else
+			extend(value)
+		end
+	end,
+})
+G._G = sandbox
+M.sandbox = sandbox
+
+-- Error values.
+
+-- An error value as text.
+function M.describe(err)
+	if type(err) == 'string' then
+		return err
+	elseif err == nil then
+		return 'nil'
+	end
+	return tostring(err)
+end
+
+-- All names that a word in an error may have been meant for.
+local function all_names()
+	local names = M.names(G)
+	for _, group in ipairs { 'net', 'cache', 'modules', 'worker', 'event', 'trust_anchors', 'policy',
+		'kres' } do
+		for _, name in ipairs(M.names(G[group] or {})) do
+			names[#names + 1] = name
+		end
+	end
+	return names
+end
+
+-- For xpcall: adds the nearest known name to "attempt to call field 'lisen' (a nil value)".
+function M.explain(err)
+	if type(err) ~= 'string' then
+		return err
+	end
+	local word = err:match("^[^\n]*attempt to %a+ %a+ '([%w_]+)' %(a nil value%)$")
+	if word then
+		return err .. M.did_you_mean(word, all_names())
+	end
+	return err
+end
+
+-- For the program: a command from a console. Returns whether it went well, and the text.
+function M.eval(line)
+	local chunk = loadstring('return table_print(' .. line .. '\n)', line)
+	local shown = chunk ~= nil
+	if not chunk then
+		local err
+		chunk, err = loadstring(line, line)
+		if not chunk then
+			return false, err
+		end
+	end
+	local function finish(ok, ...)
+		if not ok then
+			local err = (...)
+			return false, err == nil and '' or M.describe(err)
+		elseif select('#', ...) == 0 then
+			return true, ''
+		elseif shown then
+			return true, (...) or ''
+		end
+		return true, G.table_print(...)
+	end
+	return finish(xpcall(setfenv(chunk, sandbox), M.explain))
+end
+
+-- For the program: a configuration file. Returns whether it went well, and what went wrong.
+function M.run_file(path, name)
+	local file, why = io.open(path, 'r')
+	if not file then
+		return false, why
+	end
+	local text = file:read('*a')
+	file:close()
+	if not text then
+		return false, path .. ': cannot be read'
+	end
+	-- A first line for the shell is not Lua.
+	text = text:gsub('^#[^\n]*', '')
+	local chunk, err = loadstring(text, '@' .. name)
+	if not chunk then
+		return false, M.show_source(err, text, name)
+	end
+	local place = ''
+	local ok, result = xpcall(setfenv(chunk, sandbox), function (e)
+		if type(e) == 'string' and not e:find('\nstack traceback:', 1, true) then
+			local trace = M.traceback(2)
+			local _, frames = trace:gsub('\n', '')
+			-- One frame says no more than the message does.
+			place = frames > 1 and '\n' .. trace or ''
+		end
+		return M.explain(e)
+	end)
+	if ok then
+		return true
+	end
+	return false, M.show_source(M.describe(result), text, name) .. place
+end
+
+-- Shows the line that an error names, and a mark under the word it names.
+function M.show_source(err, text, name)
+	local number, message = err:match('^' .. name:gsub('%p', '%%%0') .. ':(%d+): (.*)$')
+	if not number then
+		return err
+	end
+	local at = 0
+	for line in (text .. '\n'):gmatch('(.-)\r?\n') do
+		at = at + 1
+		if at == tonumber(number) and line:find('%S') then
+			local word = message:match("'([^']+)'")
+			local from, to
+			if word then
+				from, to = line:find(word, 1, true)
+			end
+			if not from then
+				from, to = line:find('%S.*%S')
+				from, to = from or line:find('%S'), to or from
+			end
+			local lead = line:sub(1, from - 1):gsub('[^\t]', ' ')
+			return string.format('%s\n%5s | %s\n      | %s%s', err, number, line, lead,
+				('^'):rep(to - from + 1))
+		end
+	end
+	return err
+end
+
+-- For the program: what is wrong when a function of a group has been overwritten by a value.
+local functions = {}
+for _, group in ipairs { 'net', 'cache', 'event', 'trust_anchors', 'modules' } do
+	for _, name in ipairs(M.names(G[group])) do
+		if type(rawget(G[group], name)) == 'function' then
+			functions[#functions + 1] = { group, name }
+		end
+	end
+end
+function M.check_groups()
+	for _, place in ipairs(functions) do
+		local group, name = place[1], place[2]
+		local value = rawget(G[group] or {}, name)
+		if value ~= nil and type(value) ~= 'function' then
+			return string.format('%s.%s is a function and was overwritten by a %s: call %s.%s(...)',
+				group, name, type(value), group, name)
+		end
+	end
+end
+
+-- From here on code sees the sandbox as its globals, also in coroutines and loaded files.
+setfenv(0, sandbox)
+
+return M

@@ -1,0 +1,108 @@
+-- What the other parts of the prelude share: errors with their place, wrapped functions, hints.
+-- Called with: the functions of the program by group, the table of real globals.
+local raw, G = ...
+local M = { raw = raw, globals = G }
+
+local BLOCK = 'error occurred here (config filename:lineno is at the bottom, if config is involved):\n'
+
+-- Lines of a traceback without those of the prelude itself.
+function M.traceback(level)
+	local kept = {}
+	for line in debug.traceback('', level + 1):gmatch('[^\n]+') do
+		if not line:find('^\tkres/') and not line:find('^\t%[builtin') then
+			kept[#kept + 1] = line
+		end
+	end
+	return table.concat(kept, '\n')
+end
+
+-- Raises `text` as an error of the program, with the place where the caller of the language is.
+function M.fail(text)
+	error(BLOCK .. M.traceback(2) .. '\nERROR: ' .. text, 0)
+end
+
+-- A function of the program returns true and values, or false and a message.
+local function answer(ok, ...)
+	if ok then
+		return ...
+	end
+	M.fail((...))
+end
+
+-- Makes a function that raises what the program refuses.
+function M.wrap(call)
+	return function (...)
+		return answer(call(...))
+	end
+end
+
+-- The same, with words before the message.
+function M.wrap_as(prefix, call)
+	local function labelled(ok, ...)
+		if ok then
+			return ...
+		end
+		M.fail(prefix .. (...))
+	end
+	return function (...)
+		return labelled(call(...))
+	end
+end
+
+-- The group `name` of the program, its functions wrapped. Names in `hidden` are left out.
+function M.group(name, hidden)
+	local group = {}
+	for key, call in pairs(raw[name]) do
+		if not (hidden and hidden[key]) then
+			group[key] = M.wrap(call)
+		end
+	end
+	return group
+end
+
+-- A set of words.
+function M.set(words)
+	local set = {}
+	for word in words:gmatch('%S+') do
+		set[word] = true
+	end
+	return set
+end
+
+-- The keys of a table that are strings, sorted.
+function M.names(t)
+	local names = {}
+	for key in pairs(t) do
+		if type(key) == 'string' then
+			names[#names + 1] = key
+		end
+	end
+	table.sort(names)
+	return names
+end
+
+-- ", did you mean 'x'?" or nothing.
+function M.did_you_mean(word, names)
+	local found = M.nearest(word, names)
+	return found and (", did you mean '" .. found .. "'?") or ''
+end
+
+-- An error about an unknown key of a group.
+function M.unknown_key(group, key, names)
+	M.fail(string.format('%s.%s is not known%s', group, tostring(key),
+		M.did_you_mean(tostring(key), names)))
+end
+
+-- Writes to the log: by the name of a group (LOG_GRP_*) and of a level.
+local levels = { crit = 2, err = 3, warning = 4, notice = 5, info = 6, debug = 7 }
+M.levels = levels
+function M.log(group, level, text)
+	raw._log.write(raw.log_groups['LOG_GRP_' .. group], levels[level], text)
+end
+
+function M.nearest(word, names)
+	local _, found = raw._general.nearest(word, names)
+	return found
+end
+
+return M

@@ -1,0 +1,216 @@
+-- `worker`: who this process is, coroutines that sleep without stopping anything, queries, map().
+local M, G = ...
+local raw = M.raw
+
+local worker = { vars = {} }
+G.worker = worker
+
+local identity = M.wrap(raw.worker.identity)
+worker.id, worker.pid, worker.count, worker.cwd, worker.control_path = identity()
+worker.stats = M.wrap(raw.worker.stats)
+
+function worker.info()
+	local info = worker.stats()
+	info.pid = worker.pid
+	return info
+end
+
+-- Coroutines. A task runs on the program's own timers; as soon as the library cqueues is loaded,
+-- tasks move to a controller of that library, which in turn is driven by the same timers.
+
+local SLEEP, MOVE = {}, {}
+local tasks = setmetatable({}, { __mode = 'k' })
+local starting, start_event = {}, nil
+local controller
+
+local function cqueues()
+	return package.loaded.cqueues
+end
+
+local function report(err)
+	M.log('SYSTEM', 'err', 'error in coroutine: ' .. M.describe(err))
+end
+
+-- One step of the cqueues controller, and the wish to be called again.
+local function step_controller()
+	local again = controller
+	if again.timer then
+		G.event.cancel(again.timer)
+		again.timer = nil
+	end
+	local ok, err, _, failed = again.cq:step(0)
+	if not ok then
+		report(failed and debug.traceback(failed, tostring(err)) or err)
+	end
+	local timeout = again.cq:timeout()
+	if timeout then
+		again.timer = G.event.after(math.ceil(timeout * 1000), step_controller)
+	end
+end
+
+local function start_controller()
+	if not controller then
+		local cq = cqueues().new()
+		controller = { cq = cq }
+		controller.watch = G.event.socket(cq:pollfd(), step_controller)
+	end
+	return controller.cq
+end
+
+-- Has the controller look at what has changed, in the next turn.
+local function kick_controller()
+	if controller.timer then
+		G.event.reschedule(controller.timer, 0)
+	else
+		controller.timer = G.event.after(0, step_controller)
+	end
+end
+
+-- Runs a task until it sleeps, moves or ends.
+local function resume(task, ...)
+	if cqueues() then
+		tasks[task] = nil
+		start_controller():attach(task)
+		return kick_controller()
+	end
+	local ok, wish, seconds = coroutine.resume(task, ...)
+	if not ok then
+		tasks[task] = nil
+		report(debug.traceback(task, M.describe(wish)))
+	elseif coroutine.status(task) == 'dead' then
+		tasks[task] = nil
+	elseif wish == SLEEP then
+		G.event.after(math.ceil(seconds * 1000), function ()
+			return resume(task)
+		end)
+	elseif wish == MOVE then
+		return resume(task)
+	else
+		tasks[task] = nil
+		report('a coroutine yielded without worker.sleep(), it will not be resumed')
+	end
+end
+
+-- Those started last in a turn run first.
+local function start_all()
+	start_event = nil
+	local now = starting
+	starting = {}
+	for i = #now, 1, -1 do
+		resume(now[i])
+	end
+end
+
+function worker.coroutine(fn)
+	if type(fn) ~= 'function' then
+		M.fail('expected worker.coroutine(function)')
+	end
+	if cqueues() then
+		start_controller():wrap(fn)
+		return kick_controller()
+	end
+	local task = coroutine.create(fn)
+	tasks[task] = true
+	starting[#starting + 1] = task
+	start_event = start_event or G.event.after(0, start_all)
+end
+
+local block = M.wrap(raw.worker.block)
+function worker.sleep(seconds)
+	if type(seconds) ~= 'number' or seconds ~= seconds or seconds < 0 then
+		M.fail('expected worker.sleep(number seconds)')
+	end
+	local task = coroutine.running()
+	if task and tasks[task] then
+		coroutine.yield(SLEEP, seconds)
+	elseif cqueues() and cqueues().running() then
+		cqueues().sleep(seconds)
+	else
+		block(seconds)
+	end
+end
+
+-- A task that loads cqueues goes on under its control. Only the outermost call can leave: inside
+-- of a file that is being loaded nothing can yield.
+local plain_require, depth = require, 0
+local function finish_require(ok, ...)
+	depth = depth - 1
+	if not ok then
+		error((...), 0)
+	end
+	local task = coroutine.running()
+	if depth == 0 and task and tasks[task] and cqueues() then
+		coroutine.yield(MOVE)
+	end
+	return ...
+end
+function G.require(name)
+	depth = depth + 1
+	return finish_require(pcall(plain_require, name))
+end
+
+-- Queries.
+
+local start_query = M.wrap_as('', raw._general.resolve)
+local waiting = {}
+
+-- Flags given as 'A', { 'A', 'B' }, { A = true } or 0.
+local function flag_list(options)
+	if options == nil or options == 0 then
+		return {}
+	elseif type(options) == 'string' then
+		return { options }
+	elseif type(options) ~= 'table' then
+		M.fail('expected options as a string or a list of strings')
+	end
+	local flags = {}
+	for i, name in ipairs(options) do
+		flags[i] = name
+	end
+	for _, name in ipairs(M.names(options)) do
+		if options[name] then
+			flags[#flags + 1] = name
+		end
+	end
+	return flags
+end
+
+function worker.resolve(qname, qtype, qclass, options, finish, init)
+	if type(qname) == 'table' then
+		local t = qname
+		qname, qtype, qclass, options = t.name, t.type, t.class, t.options
+		finish, init = t.finish, t.init
+	end
+	for name, callback in pairs { finish = finish, init = init } do
+		if type(callback) ~= 'function' then
+			M.fail('worker.resolve(): ' .. name .. ' must be a function')
+		end
+	end
+	local flags = flag_list(options)
+	if init then
+		-- The request does not exist yet; what the callback sets becomes a part of the query.
+		local request = { options = {}, vars = function () return {} end }
+		init(request)
+		for _, name in ipairs(flag_list(request.options)) do
+			flags[#flags + 1] = name
+		end
+	end
+	local id = start_query(qname, qtype, qclass, flags, finish ~= nil)
+	if finish then
+		waiting[id] = finish
+	end
+	return true
+end
+G.resolve = worker.resolve
+
+-- For the program: the query `id` has an answer, or none.
+function M.finish_query(id, packet, request)
+	local finish = waiting[id]
+	waiting[id] = nil
+	if finish then
+		local ok, err = xpcall(finish, M.explain, packet, request)
+		if not ok then
+			M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))
+		end
+	end
+end
