@@ -8,7 +8,7 @@ use crate::edns::OptRecord;
 use crate::header::{HEADER_BYTES, Header};
 use crate::limits::{COMPRESSION_TARGETS_MAX, LABELS_MAX, MESSAGE_BYTES_MAX};
 use crate::message::Section;
-use crate::name::{Name, names_equal_in};
+use crate::name::{Name, names_equal_in, uncompressed_end};
 use crate::rdata::{self, prefix_length};
 use crate::rrset::Rrset;
 use crate::rtype::{Class, Rtype};
@@ -161,7 +161,7 @@ impl<'b> Composer<'b> {
             let mut at = prefix_length(layout.prefix, rdata)?;
             self.out.extend_from_slice(&rdata[..at]);
             for _ in 0..layout.names {
-                let end = name_end(rdata, at)?;
+                let end = uncompressed_end(rdata, at)?;
                 self.name(&rdata[at..end], true);
                 at = end;
             }
@@ -244,17 +244,6 @@ impl<'b> Composer<'b> {
                 self.targets += 1;
                 return;
             }
-        }
-    }
-}
-
-/// End of the uncompressed name at `at`.
-fn name_end(bytes: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        let length = *bytes.get(at)? as usize;
-        at += 1 + length;
-        if length == 0 {
-            return Some(at);
         }
     }
 }

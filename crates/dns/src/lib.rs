@@ -24,5 +24,5 @@ pub use extended_error::ExtendedErrorCode;
 pub use header::{Header, Opcode, Rcode};
 pub use message::{Message, MessageFault, Question, RecordRef, Section};
 pub use name::{Name, NameFault};
-pub use rrset::{Rdatas, Rrset};
+pub use rrset::{Dump, Rdatas, Rrset};
 pub use rtype::{Class, Rtype};

@@ -18,5 +18,7 @@ pub const COMPRESSION_TARGETS_MAX: usize = 256;
 /// Most EDNS options looked at in one OPT record. Sixty kilobytes of empty options must cost no
 /// more than a normal query (CVE-2026-41292).
 pub const EDNS_OPTIONS_MAX: usize = 32;
+/// Longest rdata, in bytes: its length has 16 bits (RFC 1035 §3.2.1).
+pub const RDATA_BYTES_MAX: usize = 65_535;
 /// Longest message over any transport, in bytes: the TCP length prefix has 16 bits (RFC 1035 §4.2.2).
 pub const MESSAGE_BYTES_MAX: usize = 65_535;

@@ -4,6 +4,8 @@
 //! that contains names, and refuses what is left over behind the last record. Later reads cannot
 //! fail. Nothing is copied but an index of sixteen bytes a record.
 
+use std::fmt;
+
 use smallvec::SmallVec;
 
 use crate::edns::Edns;
@@ -215,6 +217,14 @@ impl<'a> Message<'a> {
     /// The records of the additional section without OPT.
     pub fn additional(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
         self.section(Section::Additional)
+    }
+}
+
+/// Owner, TTL, class, type and rdata with single blanks.
+impl fmt::Display for RecordRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {} ", self.owner(), self.ttl(), self.class(), self.rtype())?;
+        rdata::text::fmt_rdata(self.rtype(), &self.rdata(), f)
     }
 }
 

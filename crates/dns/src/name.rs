@@ -15,7 +15,8 @@ mod tests;
 mod text;
 mod wire;
 
-pub use wire::{copy_name, names_equal_in, skip_name};
+pub(crate) use text::{escaped_byte, fmt_wire};
+pub use wire::{copy_name, names_equal_in, skip_name, uncompressed_end};
 
 /// Bytes of a name that are kept inside the value. Ninety-nine of a hundred names in the wild are
 /// shorter.

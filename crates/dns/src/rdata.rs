@@ -4,6 +4,7 @@
 //! HINT: a new type whose rdata contains names needs one line in [`layout`].
 
 pub mod bitmap;
+pub mod text;
 pub mod view;
 
 use crate::limits::MESSAGE_BYTES_MAX;

@@ -1,9 +1,10 @@
 //! RRsets by value: one owner, type, class and TTL, and a packed list of uncompressed rdata.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::message::RecordRef;
 use crate::name::Name;
+use crate::rdata::text::fmt_rdata;
 use crate::rtype::{Class, Rtype};
 
 /// A list of rdata, each as sixteen bits of length and the bytes, one after another. The form is
@@ -159,7 +160,59 @@ impl Rrset {
     }
 }
 
+/// One line a record: owner, TTL, class, type and rdata with single blanks, no newline at the end.
+impl fmt::Display for Rrset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, rdata) in self.rdatas.iter().enumerate() {
+            if i > 0 {
+                f.write_char('\n')?;
+            }
+            write!(f, "{} {} {} {} ", self.owner, self.ttl, self.class, self.rtype)?;
+            fmt_rdata(self.rtype, rdata, f)?;
+        }
+        Ok(())
+    }
+}
+
+/// An RRset as libknot dumps it and users of kresd know it: aligned columns with tabs, no class,
+/// each record's line ended by a newline.
+pub struct Dump<'a>(pub &'a Rrset);
+
+impl fmt::Display for Dump<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.0.owner.to_string();
+        for rdata in self.0.rdatas.iter() {
+            write!(f, "{owner:<20}\t{}\t{}\t", self.0.ttl, self.0.rtype)?;
+            fmt_rdata(self.0.rtype, rdata, f)?;
+            f.write_char('\n')?;
+        }
+        Ok(())
+    }
+}
+
 /// The Type Covered field of an RRSIG rdata (RFC 4034 §3.1.1).
 pub fn covered(rrsig: &[u8]) -> Option<Rtype> {
     rrsig.first_chunk().map(|bytes| Rtype(u16::from_be_bytes(*bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_sets() {
+        let mut set = Rrset::new("example".parse().unwrap(), Rtype::MX, Class::IN, 3600);
+        set.rdatas.push(b"\x00\x0a\x01a\x00");
+        set.rdatas.push(b"\x00\x14\x01b\x00");
+        assert_eq!(set.to_string(), "example. 3600 IN MX 10 a.\nexample. 3600 IN MX 20 b.");
+        assert_eq!(
+            Dump(&set).to_string(),
+            "example.            \t3600\tMX\t10 a.\nexample.            \t3600\tMX\t20 b.\n"
+        );
+        set.owner = "a-name-of-more-than-twenty-characters".parse().unwrap();
+        set.rtype = Rtype(65280);
+        assert!(Dump(&set).to_string().starts_with(
+            "a-name-of-more-than-twenty-characters.\t3600\tTYPE65280\t\\# 5 000A016100\n"
+        ));
+    }
 }

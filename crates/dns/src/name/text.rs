@@ -1,34 +1,41 @@
 //! Names as text: RFC 1035 §5.1 escapes, RFC 4343 §2.1.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use smallvec::SmallVec;
 
-use super::{LABEL_BYTES_MAX, NAME_BYTES_MAX, Name, NameFault};
+use super::{LABEL_BYTES_MAX, Labels, NAME_BYTES_MAX, Name, NameFault};
 
 impl fmt::Display for Name {
-    /// Fully qualified, with the final dot. Bytes that are not printable or have a meaning in zone
-    /// files are escaped.
+    /// Fully qualified, with the final dot, escaped as libknot does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_root() {
-            return f.write_char('.');
-        }
-        for label in self.labels() {
-            for &byte in label {
-                match byte {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        f.write_char('\\')?;
-                        f.write_char(byte as char)?;
-                    }
-                    0x21..=0x7e => f.write_char(byte as char)?,
-                    _ => write!(f, "\\{byte:03}")?,
-                }
-            }
-            f.write_char('.')?;
-        }
-        Ok(())
+        fmt_wire(&self.wire, f)
     }
+}
+
+/// Writes an uncompressed name. Letters, digits and `*-/_` stand for themselves, other printable
+/// characters have a backslash before them, `#` and all else is `\DDD`.
+pub(crate) fn fmt_wire(wire: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
+    if wire.first().is_none_or(|length| *length == 0) {
+        return out.write_char('.');
+    }
+    for label in (Labels { rest: wire }) {
+        for &byte in label {
+            match byte {
+                b'*' | b'-' | b'/' | b'_' => out.write_char(byte as char)?,
+                _ if byte.is_ascii_alphanumeric() => out.write_char(byte as char)?,
+                b'#' => out.write_str("\\035")?,
+                b'!'..=b'~' => {
+                    out.write_char('\\')?;
+                    out.write_char(byte as char)?;
+                }
+                _ => write!(out, "\\{byte:03}")?,
+            }
+        }
+        out.write_char('.')?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Name {
@@ -71,7 +78,7 @@ impl Name {
                     continue;
                 }
                 b'\\' => {
-                    let (value, used) = escape(&text[at..])?;
+                    let (value, used) = escaped_byte(&text[at..])?;
                     at += used;
                     label.push(value);
                 }
@@ -112,7 +119,7 @@ fn push_label(
 }
 
 /// The byte that follows a backslash, and how much text it took: `\DDD` or `\X`.
-fn escape(text: &[u8]) -> Result<(u8, usize), NameFault> {
+pub(crate) fn escaped_byte(text: &[u8]) -> Result<(u8, usize), NameFault> {
     match text {
         [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
             let value = [a, b, c].iter().fold(0u16, |v, d| v * 10 + u16::from(*d - b'0'));

@@ -109,3 +109,18 @@ pub fn names_equal_in(message: &[u8], at: usize, name: &[u8]) -> bool {
         rest = tail;
     }
 }
+
+/// The end of the uncompressed name that starts at `start`; `None` if there is none.
+pub fn uncompressed_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        let length = *bytes.get(at)? as usize;
+        at += 1 + length;
+        if length > LABEL_BYTES_MAX || at - start > NAME_BYTES_MAX {
+            return None;
+        }
+        if length == 0 {
+            return Some(at);
+        }
+    }
+}

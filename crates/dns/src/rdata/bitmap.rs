@@ -37,6 +37,19 @@ impl<'a> TypeBitmap<'a> {
         self.iter().next().is_none()
     }
 
+    /// Has no block trailing zeros or nothing but zeros (RFC 4034 §4.1.2)? All that is written by
+    /// the rules is minimal.
+    pub fn is_minimal(&self) -> bool {
+        let mut rest = self.wire;
+        while let Some((_, map, tail)) = block(rest) {
+            if map.last() == Some(&0) {
+                return false;
+            }
+            rest = tail;
+        }
+        true
+    }
+
     /// Is the bit of this type set?
     pub fn contains(&self, rtype: Rtype) -> bool {
         let [wanted, low] = rtype.0.to_be_bytes();

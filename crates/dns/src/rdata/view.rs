@@ -5,8 +5,7 @@
 //! items of [`crate::Rdatas`]).
 
 use super::bitmap::TypeBitmap;
-use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX};
-use crate::name::Name;
+use crate::name::{Name, uncompressed_end};
 use crate::rtype::Rtype;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -15,21 +14,6 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u32::from_be_bytes(*b))
-}
-
-/// End of the uncompressed name that starts at `at`.
-fn name_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        let length = *bytes.get(at)? as usize;
-        at += 1 + length;
-        if length > LABEL_BYTES_MAX || at - start > NAME_BYTES_MAX {
-            return None;
-        }
-        if length == 0 {
-            return Some(at);
-        }
-    }
 }
 
 fn owned(wire: &[u8]) -> Name {
@@ -49,7 +33,7 @@ impl<'a> RrsigView<'a> {
 
     /// `None` if there is no signer name or nothing behind it.
     pub fn new(rdata: &'a [u8]) -> Option<RrsigView<'a>> {
-        let signer_end = name_end(rdata, Self::FIXED)?;
+        let signer_end = uncompressed_end(rdata, Self::FIXED)?;
         (signer_end < rdata.len()).then_some(RrsigView { rdata, signer_end })
     }
 
@@ -214,7 +198,7 @@ pub struct NsecView<'a> {
 impl<'a> NsecView<'a> {
     /// `None` if next name or bitmap are malformed.
     pub fn new(rdata: &'a [u8]) -> Option<NsecView<'a>> {
-        let next_end = name_end(rdata, 0)?;
+        let next_end = uncompressed_end(rdata, 0)?;
         TypeBitmap::new(&rdata[next_end..])?;
         Some(NsecView { rdata, next_end })
     }
@@ -362,8 +346,8 @@ pub struct SoaView<'a> {
 impl<'a> SoaView<'a> {
     /// `None` unless two names and twenty bytes make up the rdata.
     pub fn new(rdata: &'a [u8]) -> Option<SoaView<'a>> {
-        let mname_end = name_end(rdata, 0)?;
-        let rname_end = name_end(rdata, mname_end)?;
+        let mname_end = uncompressed_end(rdata, 0)?;
+        let rname_end = uncompressed_end(rdata, mname_end)?;
         (rdata.len() == rname_end + 20).then_some(SoaView { rdata, mname_end, rname_end })
     }
 
