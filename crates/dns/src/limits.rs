@@ -22,3 +22,17 @@ pub const EDNS_OPTIONS_MAX: usize = 32;
 pub const RDATA_BYTES_MAX: usize = 65_535;
 /// Longest message over any transport, in bytes: the TCP length prefix has 16 bits (RFC 1035 §4.2.2).
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
+
+/// Keys tried for one key tag and algorithm: honest zones have one, two while a tag collides
+/// (CVE-2023-50387).
+pub const KEYS_PER_TAG_MAX: usize = 2;
+/// Signatures looked at for one RRset. A double-signature roll with two algorithms has four.
+pub const SIGNATURES_MAX: usize = 8;
+/// DS records looked at for one delegation.
+pub const DS_MAX: usize = 8;
+/// DS digests that may be computed in vain for one delegation.
+pub const DIGEST_MISMATCHES_MAX: usize = 4;
+/// NSEC or NSEC3 records looked at for one proof; the largest honest proof needs three.
+pub const DENIALS_MAX: usize = 8;
+/// NSEC3 iterations above which a zone counts as unsigned (RFC 9276 §3.2).
+pub const NSEC3_ITERATIONS_MAX: u16 = 50;

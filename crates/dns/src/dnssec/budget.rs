@@ -1,0 +1,49 @@
+//! What a validation may spend. Counted in work, not in records: whoever signs a zone chooses how
+//! many keys share a tag, how many signatures fail and how long a hash takes (CVE-2023-50387,
+//! CVE-2023-50868), so each of these is paid before it is done.
+
+/// What is left to spend on one message. Numbers only go down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// Verifications, priced by [`super::crypto::PublicKey::cost`].
+    pub operations: u32,
+    /// Verifications that may fail.
+    pub failures: u32,
+    /// SHA-1 blocks for NSEC3 hashes.
+    pub hash_blocks: u32,
+}
+
+/// The budget does not allow the next step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the work for this validation exceeds its bound")]
+pub struct Spent;
+
+impl Budget {
+    /// The lesser of both in each respect: a message's share of what its request has left.
+    #[must_use]
+    pub fn min(self, other: Budget) -> Budget {
+        Budget {
+            operations: self.operations.min(other.operations),
+            failures: self.failures.min(other.failures),
+            hash_blocks: self.hash_blocks.min(other.hash_blocks),
+        }
+    }
+
+    /// Pays for a verification.
+    pub fn pay_operation(&mut self, cost: u32) -> Result<(), Spent> {
+        self.operations = self.operations.checked_sub(cost).ok_or(Spent)?;
+        Ok(())
+    }
+
+    /// Notes that a verification failed.
+    pub fn pay_failure(&mut self) -> Result<(), Spent> {
+        self.failures = self.failures.checked_sub(1).ok_or(Spent)?;
+        Ok(())
+    }
+
+    /// Pays for hashing.
+    pub fn pay_hash(&mut self, blocks: u32) -> Result<(), Spent> {
+        self.hash_blocks = self.hash_blocks.checked_sub(blocks).ok_or(Spent)?;
+        Ok(())
+    }
+}
