@@ -71,7 +71,7 @@ fn option(call: &Call<'_>, args: &Args) -> Answer {
     match args.value(1) {
         Value::Nil => {}
         Value::Boolean(on) => call.host.set_flag(flag, on),
-        other => return Err(format!("invalid option value: {}", other.to_string()?).into()),
+        _ => return Err("expected 'option(string name, [boolean value])'".into()),
     }
     call.ok(call.host.flag(flag))
 }

@@ -20,8 +20,14 @@ end
 for _, name in ipairs { 'log_level', 'log_target', 'log_groups' } do
 	G[name] = M.wrap(raw._log[name])
 end
-G.mode = M.wrap(raw._settings.mode)
-G.option = M.wrap(raw._settings.option)
+G.mode = M.wrap(raw._settings.mode, M.refuse)
+local option = M.wrap(raw._settings.option, M.refuse)
+function G.option(name, value)
+	if value ~= nil and type(value) ~= 'boolean' then
+		M.panic('invalid option value: ' .. tostring(value))
+	end
+	return option(name, value)
+end
 G.todname = M.wrap(raw.kres.str2dname)
 
 function G.reorder_RR(value)
@@ -61,7 +67,7 @@ end
 
 -- An error of the configuration without a place in the prelude.
 function G.panic(fmt, ...)
-	M.fail(string.format(fmt, ...))
+	M.panic(string.format(fmt, ...))
 end
 
 -- Numbers of log groups as C constants, for `ffi.C.LOG_GRP_*`.
@@ -77,10 +83,14 @@ for name, number in pairs(raw.constants.rank) do
 end
 ffi.cdef('enum kres_rank { ' .. table.concat(ranks, ', ') .. ' };')
 
+-- Failed internal checks are logged and end their request only; these keys are kept for scripts.
+local debugging = { assertion_abort = false, assertion_fork = 5 * G.minute }
 G.debugging = setmetatable({}, {
-	__index = function (_, key)
-		M.unknown_key('debugging', key, { 'assertion_abort', 'assertion_fork' })
+	__index = debugging,
+	__newindex = function (_, key, value)
+		if debugging[key] == nil then
+			M.unknown_key('debugging', key, M.names(debugging))
+		end
+		debugging[key] = value
 	end,
 })
-rawset(G.debugging, 'assertion_abort', false)
-rawset(G.debugging, 'assertion_fork', 0)

@@ -49,27 +49,27 @@ function cache.clear(name, exact_name, rr_type, chunk_size, callback, prev_state
 		return { count = clear_everything() }
 	end
 	if type(name) ~= 'string' or not G.kres.str2dname(name) then
-		M.fail('cache.clear(): incorrect name passed')
+		M.refuse('cache.clear(): incorrect name passed')
 	end
 	if exact_name == nil then
 		exact_name = false
 	elseif type(exact_name) ~= 'boolean' then
-		M.fail('cache.clear(): incorrect exact_name passed')
+		M.refuse('cache.clear(): incorrect exact_name passed')
 	end
 	if rr_type ~= nil then
 		if not exact_name then
-			M.fail('cache.clear(): specifying rr_type only supported with exact_name')
+			M.refuse('cache.clear(): specifying rr_type only supported with exact_name')
 		elseif chunk_size ~= nil or callback ~= nil then
-			M.fail('cache.clear(): chunk_size and callback parameters not supported with rr_type')
+			M.refuse('cache.clear(): chunk_size and callback parameters not supported with rr_type')
 		end
 		return { count = clear_name(name, rr_type) }
 	end
 	chunk_size = chunk_size or CHUNK_SIZE
 	if type(chunk_size) ~= 'number' or chunk_size <= 0 then
-		M.fail('cache.clear(): chunk_size has to be a positive integer')
+		M.refuse('cache.clear(): chunk_size has to be a positive integer')
 	end
 	if callback ~= nil and type(callback) ~= 'function' then
-		M.fail('cache.clear(): incorrect callback passed')
+		M.refuse('cache.clear(): incorrect callback passed')
 	end
 	callback = callback or next_round
 

@@ -72,15 +72,15 @@ G.__map_call = run_here
 
 function G.map(command)
 	if type(command) ~= 'string' then
-		M.fail('map() command must be a string')
+		M.panic('map() command must be a string')
 	elseif command == '' then
-		M.fail('map() command must be non-empty')
+		M.panic('map() command must be non-empty')
 	elseif command:find('\n', 1, true) then
-		M.fail('map() command cannot contain literal \\n, escape it with \\010')
+		M.panic('map() command cannot contain literal \\n, escape it with \\010')
 	end
 	local _, err = compile(command)
 	if err then
-		M.fail('failure when compiling map() command: ' .. err)
+		M.panic('failure when compiling map() command: ' .. err)
 	end
 	local results = { n = 0 }
 	local function take(path, text)
@@ -98,7 +98,7 @@ function G.map(command)
 			reply = { ok = false, message = 'unexpected reply: ' .. tostring(text) }
 		end
 		if not reply.ok then
-			M.fail(string.format('error when executing map() command on control socket %s: %s. '
+			M.panic(string.format('error when executing map() command on control socket %s: %s. '
 				.. 'command execution state is now undefined!', path, tostring(reply.message)))
 		end
 		results.n = results.n + 1

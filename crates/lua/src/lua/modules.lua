@@ -181,8 +181,10 @@ function modules.unload(name)
 	end
 	if not position(name) then
 		-- A default module that the program does not bring is as good as unloaded.
-		if announced[name] and not loaded[name] and not is_native(name) then
-			return true
+		for _, default in ipairs(M.default_modules) do
+			if name == default and not is_native(name) then
+				return true
+			end
 		end
 		M.fail(string.format("No such file or directory: module '%s' is not loaded", name))
 	end

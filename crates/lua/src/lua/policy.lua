@@ -6,9 +6,9 @@ local raw = M.raw
 local policy = {}
 local view = {}
 
-local add_rule, del_rule = M.wrap(raw.policy.add), M.wrap(raw.policy.del)
+local add_rule, del_rule = M.wrap(raw.policy.add, M.refuse), M.wrap(raw.policy.del)
 local hits = M.wrap(raw.policy.hits)
-local check_action = M.wrap(raw.policy.check_action)
+local check_action = M.wrap(raw.policy.check_action, M.refuse)
 
 -- What a filter or an action means: { kind = …, … } by function.
 local filters = setmetatable({}, { __mode = 'k' })
@@ -30,7 +30,7 @@ end
 -- An action as its description.
 local function describe_action(action, what)
 	if type(action) ~= 'function' then
-		M.fail(string.format('%s: expected an action such as policy.DENY, got %s', what,
+		M.refuse(string.format('%s: expected an action such as policy.DENY, got %s', what,
 			action == nil and 'nothing' or 'a ' .. type(action)))
 	end
 	return actions[action] or { kind = 'lua', fn = M.keep_function(action) }
@@ -54,7 +54,7 @@ end
 -- Applies a described action to a request from within Lua.
 function M.apply_action(description, state, req)
 	if req == nil then
-		M.fail('a policy action is called with (state, request)')
+		M.refuse('a policy action is called with (state, request)')
 	end
 	return req:apply(description) or state
 end
@@ -81,7 +81,7 @@ end
 
 function policy.ANSWER(rtable, nodata)
 	if type(rtable) ~= 'table' then
-		M.fail('policy.ANSWER: expected { [type] = { rdata =, ttl = } }')
+		M.refuse('policy.ANSWER: expected { [type] = { rdata =, ttl = } }')
 	end
 	return made { kind = 'answer', records = rtable, nodata = nodata == true }
 end
@@ -119,7 +119,7 @@ end
 
 function policy.DEBUG_IF(test)
 	if type(test) ~= 'function' then
-		M.fail('policy.DEBUG_IF: expected a function')
+		M.refuse('policy.DEBUG_IF: expected a function')
 	end
 	return made { kind = 'debug_if', fn = M.keep_function(test) }
 end
@@ -145,12 +145,12 @@ end
 
 local function name_list(names, what)
 	if type(names) ~= 'table' then
-		M.fail(what .. ': expected a list of names, use policy.todnames()')
+		M.refuse(what .. ': expected a list of names, use policy.todnames()')
 	end
 	local list = {}
 	for i, name in ipairs(names) do
 		if type(name) ~= 'string' then
-			M.fail(string.format('%s: item %d is a %s, not a name', what, i, type(name)))
+			M.refuse(string.format('%s: item %d is a %s, not a name', what, i, type(name)))
 		end
 		list[i] = name
 	end
@@ -193,7 +193,7 @@ end
 -- The common suffix only made the search faster; here it is fast already.
 function policy.suffix_common(action, suffix_list, common_suffix)
 	if common_suffix ~= nil and type(common_suffix) ~= 'string' then
-		M.fail('policy.suffix_common: expected the common suffix as a name')
+		M.refuse('policy.suffix_common: expected the common suffix as a name')
 	end
 	return policy.suffix(action, suffix_list)
 end
@@ -214,11 +214,11 @@ end
 
 function policy.pattern(action, pattern)
 	if type(pattern) ~= 'string' then
-		M.fail('policy.pattern: expected a pattern, got ' .. type(pattern))
+		M.refuse('policy.pattern: expected a pattern, got ' .. type(pattern))
 	end
 	local valid, why = pcall(string.find, '', pattern)
 	if not valid then
-		M.fail('policy.pattern: ' .. tostring(why))
+		M.refuse('policy.pattern: ' .. tostring(why))
 	end
 	return filter({ kind = 'pattern', pattern = pattern }, action, 'policy.pattern', function (query)
 		return query:name():lower():find(pattern) ~= nil
@@ -227,11 +227,11 @@ end
 
 function policy.rpz(action, path, watch)
 	if type(path) ~= 'string' then
-		M.fail('policy.rpz: expected the path of a zone file')
+		M.refuse('policy.rpz: expected the path of a zone file')
 	end
 	local file, why = io.open(path, 'r')
 	if not file then
-		M.fail(string.format('policy.rpz: failed to open %s', why))
+		M.refuse(string.format('policy.rpz: failed to open %s', why))
 	end
 	file:close()
 	return filter({ kind = 'rpz', path = path, watch = watch ~= false }, action, 'policy.rpz',
@@ -242,7 +242,7 @@ end
 function policy.slice(slice_func, ...)
 	local count = select('#', ...)
 	if type(slice_func) ~= 'function' or count == 0 then
-		M.fail('policy.slice: expected a function and at least one action')
+		M.refuse('policy.slice: expected a function and at least one action')
 	end
 	local list = { ... }
 	for i = 1, count do
@@ -257,7 +257,7 @@ end
 function policy.slice_randomize_psl(seed)
 	local ok, psl = pcall(require, 'psl')
 	if not ok then
-		M.fail('lua-psl is required for policy.slice_randomize_psl()')
+		M.refuse('lua-psl is required for policy.slice_randomize_psl()')
 	end
 	local list = psl.latest and psl.latest() or psl.builtin()
 	local salt = tostring(seed or math.floor(os.time() / (3600 * 24 * 7)))
@@ -278,13 +278,13 @@ end
 -- Text to wire format, in place; what is no name is left out.
 function policy.todnames(names)
 	if type(names) ~= 'table' then
-		M.fail('policy.todnames: expected a list of names')
+		M.refuse('policy.todnames: expected a list of names')
 	end
 	local kept = {}
 	for i, name in ipairs(names) do
 		local wire = type(name) == 'string' and G.todname(name) or nil
 		if not wire then
-			M.fail(string.format("policy.todnames: '%s' is not a name", tostring(name)))
+			M.refuse(string.format("policy.todnames: '%s' is not a name", tostring(name)))
 		end
 		kept[i] = wire
 	end
@@ -329,7 +329,7 @@ end
 
 local function add(rule, postrule, client)
 	if type(rule) ~= 'function' then
-		M.fail(string.format('policy.add: expected a rule such as policy.all(policy.DENY), got %s',
+		M.refuse(string.format('policy.add: expected a rule such as policy.all(policy.DENY), got %s',
 			rule == nil and 'nothing' or 'a ' .. type(rule)))
 	end
 	postrule = postrule == true
@@ -369,14 +369,14 @@ M.module_tables.policy = policy
 
 function view.addr(_, subnet, rule, dst)
 	if type(subnet) ~= 'string' then
-		M.fail('expected view:addr(subnet, rule)')
+		M.refuse('expected view:addr(subnet, rule)')
 	end
 	return add(rule, false, { kind = dst and 'destination' or 'source', value = subnet })
 end
 
 function view.tsig(_, key, rule)
 	if type(key) ~= 'string' then
-		M.fail('expected view:tsig(key name in wire format, rule)')
+		M.refuse('expected view:tsig(key name in wire format, rule)')
 	end
 	return add(rule, false, { kind = 'tsig', value = key })
 end

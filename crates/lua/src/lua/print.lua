@@ -37,65 +37,62 @@ function M.is_native(fn)
 	return debug.getinfo(fn, 'S').what == 'C'
 end
 
-local rank = { boolean = 1, number = 2, string = 3 }
+-- Keys by type, then by value.
 local function before(a, b)
-	local ra, rb = rank[type(a)] or 4, rank[type(b)] or 4
-	if ra ~= rb then
-		return ra < rb
-	elseif ra == 1 then
+	local kind = type(a)
+	if kind ~= type(b) then
+		return kind < type(b)
+	elseif kind == 'number' or kind == 'string' then
+		return a < b
+	elseif kind == 'boolean' then
 		return not a and b
-	elseif ra == 4 then
-		return tostring(a) < tostring(b)
 	end
-	return a < b
+	return tostring(a) < tostring(b)
 end
 
 local of_value
 
-local function of_table(t, indent, name, open)
-	if open[t] then
+-- `seen` holds the tables shown so far: each is shown once, also where that makes no cycle.
+local function of_table(t, indent, name, seen)
+	if seen[t] then
 		return string.format("--[[ missing cannot print '%s' = '%s' (value: cyclic reference) ]]",
 			tostring(name), tostring(t)), true
 	end
-	open[t] = true
-	local meta = getmetatable(t)
-	local shown = type(meta) == 'table' and meta.__shown and meta.__shown(t) or t
-	local deeper = indent .. INDENT
-	local out = { '{' }
-	-- Items 1 to n without gaps need no key.
-	local length = 0
-	while rawget(shown, length + 1) ~= nil do
-		length = length + 1
-	end
+	seen[t] = true
+	local meta = debug.getmetatable(t)
+	local shown = type(meta) == 'table' and rawget(meta, '__shown')
+	shown = shown and shown(t) or t
 	local keys = {}
-	for key in pairs(shown) do
-		local item = type(key) == 'number' and key >= 1 and key <= length and key % 1 == 0
-		if not item then
-			keys[#keys + 1] = key
-		end
+	for key in next, shown do
+		keys[#keys + 1] = key
 	end
 	table.sort(keys, before)
-	local function add(prefix, key, value)
-		local text, missing = of_value(value, deeper, key, open)
-		out[#out + 1] = missing and text or (deeper .. prefix .. text .. ',')
-	end
-	for i = 1, length do
-		add('', i, rawget(shown, i))
-	end
-	for _, key in ipairs(keys) do
-		add('[' .. of_value(key, deeper, nil, open) .. '] = ', key, rawget(shown, key))
+	local deeper = indent .. INDENT
+	local out = { '{' }
+	-- Items 1 to n need no key as long as nothing sorts before them.
+	local in_list = true
+	for i, key in ipairs(keys) do
+		in_list = in_list and key == i
+		local text, missing = of_value(rawget(shown, key), deeper, key, seen)
+		if missing then
+			out[#out + 1] = text
+		elseif in_list then
+			out[#out + 1] = deeper .. text .. ','
+		else
+			local label = of_value(key, deeper, tostring(key), seen)
+			out[#out + 1] = string.format('%s[%s] = %s,', deeper, label, text)
+		end
 	end
 	out[#out + 1] = indent .. '}'
-	open[t] = nil
 	return table.concat(out, '\n')
 end
 
-function of_value(value, indent, name, open)
+function of_value(value, indent, name, seen)
 	local kind = type(value)
 	if kind == 'string' then
 		return quoted(value)
 	elseif kind == 'table' then
-		return of_table(value, indent, name, open)
+		return of_table(value, indent, name, seen)
 	elseif kind == 'function' then
 		return of_function(value, name)
 	end

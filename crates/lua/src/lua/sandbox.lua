@@ -47,6 +47,15 @@ function M.describe(err)
 	return tostring(err)
 end
 
+-- An error value as a console shows it: a table that is no text stays silent.
+function M.show_error(err)
+	local meta = debug.getmetatable(err)
+	if err == nil or type(err) == 'table' and not (type(meta) == 'table' and meta.__tostring) then
+		return ''
+	end
+	return M.describe(err)
+end
+
 -- All names that a word in an error may have been meant for.
 local function all_names()
 	local names = M.names(G)
@@ -84,14 +93,15 @@ function M.eval(line)
 	end
 	local function finish(ok, ...)
 		if not ok then
-			local err = (...)
-			return false, err == nil and '' or M.describe(err)
-		elseif select('#', ...) == 0 then
-			return true, ''
+			return false, M.show_error((...))
 		elseif shown then
 			return true, (...) or ''
 		end
-		return true, G.table_print(...)
+		-- Statements may return something: the last value, if it is text already.
+		local count = select('#', ...)
+		local last = count > 0 and select(count, ...) or ''
+		local kind = type(last)
+		return true, (kind == 'string' or kind == 'number') and tostring(last) or ''
 	end
 	return finish(xpcall(setfenv(chunk, sandbox), M.explain))
 end
@@ -139,7 +149,7 @@ function M.show_source(err, text, name)
 	for line in (text .. '\n'):gmatch('(.-)\r?\n') do
 		at = at + 1
 		if at == tonumber(number) and line:find('%S') then
-			local word = message:match("'([^']+)'")
+			local word = message:match("near '([^']+)'$") or message:match("'([^']+)'")
 			local from, to
 			if word then
 				from, to = line:find(word, 1, true)

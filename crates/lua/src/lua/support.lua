@@ -9,43 +9,54 @@ local BLOCK = 'error occurred here (config filename:lineno is at the bottom, if 
 function M.traceback(level)
 	local kept = {}
 	for line in debug.traceback('', level + 1):gmatch('[^\n]+') do
-		if not line:find('^\tkres/') and not line:find('^\t%[builtin') then
+		local ours = line:find('^\tkres/') or line:find('^\t%[builtin')
+			or line == "\t[C]: in function 'xpcall'"
+		if not ours then
 			kept[#kept + 1] = line
 		end
 	end
 	return table.concat(kept, '\n')
 end
 
--- Raises `text` as an error of the program, with the place where the caller of the language is.
+-- Three ways to raise an error. Scripts match on their texts, so which function raises which way is
+-- a part of the language.
+
+-- What the process refuses: a block with the place of the call.
 function M.fail(text)
 	error(BLOCK .. M.traceback(2) .. '\nERROR: ' .. text, 0)
 end
 
--- A function of the program returns true and values, or false and a message.
-local function answer(ok, ...)
-	if ok then
-		return ...
-	end
-	M.fail((...))
+-- What helpers of the language refuse: "ERROR: …".
+function M.panic(text)
+	error('ERROR: ' .. text, 0)
 end
 
--- Makes a function that raises what the program refuses.
-function M.wrap(call)
-	return function (...)
-		return answer(call(...))
+-- What checks of arguments refuse: "file:line: …", the line of the caller.
+function M.refuse(text)
+	local level = 2
+	while true do
+		local info = debug.getinfo(level, 'Sl')
+		if not info then
+			error(text, 0)
+		elseif info.currentline > 0 and not info.short_src:find('^kres/') then
+			error(info.short_src .. ':' .. info.currentline .. ': ' .. text, 0)
+		end
+		level = level + 1
 	end
 end
 
--- The same, with words before the message.
-function M.wrap_as(prefix, call)
-	local function labelled(ok, ...)
+-- A function of the program returns true and values, or false and a message. This makes one that
+-- raises the message in one of the three ways, by default the first, with words before it.
+function M.wrap(call, raise, prefix)
+	raise, prefix = raise or M.fail, prefix or ''
+	local function answer(ok, ...)
 		if ok then
 			return ...
 		end
-		M.fail(prefix .. (...))
+		raise(prefix .. (...))
 	end
 	return function (...)
-		return labelled(call(...))
+		return answer(call(...))
 	end
 end
 

@@ -9,8 +9,8 @@ package.loaded.trust_anchors = anchors
 local tunable = M.wrap(raw.trust_anchors.tunable)
 local get_insecure = M.wrap(raw.trust_anchors.get_insecure)
 
-anchors.add_file = M.wrap_as('[ ta ] ERROR: ', raw.trust_anchors.add_file)
-anchors.add = M.wrap_as('[ ta ] .add() failed: ', raw.trust_anchors.add)
+anchors.add_file = M.wrap(raw.trust_anchors.add_file, M.panic, '[ ta ] ERROR: ')
+anchors.add = M.wrap(raw.trust_anchors.add, M.panic, '[ ta ] .add() failed: ')
 
 local tunables = M.set 'hold_down_time refresh_time keep_removed'
 -- How long ago each was removed does not matter, what to use instead does.
@@ -22,7 +22,7 @@ local removed = {
 }
 
 local function upgrade(key)
-	M.fail('Configuration upgrade required: trust_anchors.' .. key .. ' was removed, ' .. removed[key])
+	M.panic('Configuration upgrade required: trust_anchors.' .. key .. ' was removed, ' .. removed[key])
 end
 
 function anchors.config()
@@ -31,7 +31,7 @@ end
 
 -- The set as the operator wrote it, as long as nothing else has changed it.
 local given
-local set_insecure = M.wrap(raw.trust_anchors.set_insecure)
+local set_insecure = M.wrap(raw.trust_anchors.set_insecure, M.refuse)
 function anchors.set_insecure(list)
 	set_insecure(list)
 	given = {}

@@ -103,7 +103,7 @@ end
 
 function worker.coroutine(fn)
 	if type(fn) ~= 'function' then
-		M.fail('expected worker.coroutine(function)')
+		M.refuse('expected worker.coroutine(function)')
 	end
 	if cqueues() then
 		start_controller():wrap(fn)
@@ -118,7 +118,7 @@ end
 local block = M.wrap(raw.worker.block)
 function worker.sleep(seconds)
 	if type(seconds) ~= 'number' or seconds ~= seconds or seconds < 0 then
-		M.fail('expected worker.sleep(number seconds)')
+		M.refuse('expected worker.sleep(number seconds)')
 	end
 	local task = coroutine.running()
 	if task and tasks[task] then
@@ -151,7 +151,10 @@ end
 
 -- Queries.
 
-local start_query = M.wrap_as('', raw._general.resolve)
+local start_query = M.wrap(raw._general.resolve, function (text)
+	-- An unknown flag is a slip in an argument.
+	return (text:find("^'struct ") and M.refuse or M.panic)(text)
+end)
 local waiting = {}
 
 -- Flags given as 'A', { 'A', 'B' }, { A = true } or 0.
@@ -161,7 +164,7 @@ local function flag_list(options)
 	elseif type(options) == 'string' then
 		return { options }
 	elseif type(options) ~= 'table' then
-		M.fail('expected options as a string or a list of strings')
+		M.panic('expected options as a string or a list of strings')
 	end
 	local flags = {}
 	for i, name in ipairs(options) do
@@ -183,7 +186,7 @@ function worker.resolve(qname, qtype, qclass, options, finish, init)
 	end
 	for name, callback in pairs { finish = finish, init = init } do
 		if type(callback) ~= 'function' then
-			M.fail('worker.resolve(): ' .. name .. ' must be a function')
+			M.panic('worker.resolve(): ' .. name .. ' must be a function')
 		end
 	end
 	local flags = flag_list(options)
