@@ -31,12 +31,24 @@ pub struct Exchange {
 }
 
 /// What the network does with a question.
-#[derive(Clone, Debug)]
-pub enum Fate {
+#[derive(Clone, Debug, Default)]
+pub struct Journey {
     /// Copies arrive at the server after these times; none at all is a loss.
-    Arrives(Vec<Duration>),
-    /// The sender learns after this time that it could not be sent.
-    Fails(Duration, ExchangeFault),
+    pub arrivals: Vec<Duration>,
+    /// What reaches the resolver without the server's doing: failures and forgeries.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Journey {
+    /// One copy arrives.
+    pub fn arrives(after: Duration) -> Journey {
+        Journey { arrivals: vec![after], deliveries: Vec::new() }
+    }
+
+    /// The sender learns that it could not be sent.
+    pub fn fails(after: Duration, fault: ExchangeFault) -> Journey {
+        Journey { arrivals: Vec::new(), deliveries: vec![Delivery { after, reply: Err(fault) }] }
+    }
 }
 
 /// Bytes on their way to the resolver, or the news that none will come.
@@ -50,7 +62,7 @@ pub struct Delivery {
 /// Everything beyond the resolver's sockets.
 pub trait Upstreams {
     /// How a question travels.
-    fn route(&mut self, now: Now, exchange: &Exchange) -> Fate;
+    fn route(&mut self, now: Now, exchange: &Exchange) -> Journey;
 
     /// A copy of the question arrived: what is sent back, in any order. Remarks go to `notes`.
     fn serve(&mut self, now: Now, exchange: &Exchange, notes: &mut Vec<String>) -> Vec<Delivery>;
@@ -300,15 +312,13 @@ impl<U: Upstreams> Driver<U> {
         self.invariants.asked(id);
         let Exchange { target, wire, .. } = exchange.clone();
         self.trace.push(self.clock.elapsed(), What::Exchange { id, target, wire });
-        let fate = self.upstreams.route(self.clock.now(), &exchange);
+        let journey = self.upstreams.route(self.clock.now(), &exchange);
         self.open.insert(id, exchange);
-        match fate {
-            Fate::Arrives(times) => {
-                for after in times {
-                    self.schedule(after, Event::AtServer(id));
-                }
-            }
-            Fate::Fails(after, fault) => self.schedule(after, Event::AtResolver(id, Err(fault))),
+        for after in journey.arrivals {
+            self.schedule(after, Event::AtServer(id));
+        }
+        for Delivery { after, reply } in journey.deliveries {
+            self.schedule(after, Event::AtResolver(id, reply));
         }
     }
 

@@ -8,7 +8,11 @@
 
 pub mod check;
 pub mod clock;
+pub mod dice;
 pub mod drive;
+pub mod net;
 pub mod rpl;
 pub mod text;
 pub mod trace;
+pub mod world;
+pub mod zone;

@@ -10,7 +10,7 @@ use resolve::{Client, ClientProtocol, ExchangeFault, Now, Resolver, ResolverPart
 
 use super::script::{Criterion, Entry, Scenario, Step, StepKind};
 use crate::clock::Clock;
-use crate::drive::{Delivery, Driver, Exchange, Fate, Upstreams};
+use crate::drive::{Delivery, Driver, Exchange, Journey, Upstreams};
 use crate::text;
 use crate::trace::Trace;
 
@@ -231,19 +231,19 @@ impl<'s> Script<'s> {
 }
 
 impl Upstreams for Script<'_> {
-    fn route(&mut self, _now: Now, exchange: &Exchange) -> Fate {
+    fn route(&mut self, _now: Now, exchange: &Exchange) -> Journey {
         let target = exchange.target.address;
         let reached = self.bound.contains(&target.ip()) && target.port() == 53;
         match exchange.target.via {
-            Via::Udp | Via::Tcp if reached => Fate::Arrives(vec![ONE_WAY]),
-            Via::Tls(_) if reached => Fate::Fails(ONE_WAY, ExchangeFault::Handshake),
+            Via::Udp | Via::Tcp if reached => Journey::arrives(ONE_WAY),
+            Via::Tls(_) if reached => Journey::fails(ONE_WAY, ExchangeFault::Handshake),
             // Nothing listens at other loopback addresses and ports; elsewhere packets vanish.
             _ if target.ip().is_loopback() || self.bound.contains(&target.ip()) => {
-                Fate::Fails(ONE_WAY, ExchangeFault::Refused)
+                Journey::fails(ONE_WAY, ExchangeFault::Refused)
             }
-            Via::Udp => Fate::Arrives(Vec::new()),
+            Via::Udp => Journey::default(),
             Via::Tcp | Via::Tls(_) => {
-                Fate::Fails(exchange.connect_timeout, ExchangeFault::Unreachable)
+                Journey::fails(exchange.connect_timeout, ExchangeFault::Unreachable)
             }
         }
     }
