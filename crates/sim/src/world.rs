@@ -75,11 +75,11 @@ impl Server {
     /// (RFC 4035 §3.1.4.1).
     fn zone_for(&self, question: &Question) -> Option<&Zone> {
         let above = |zone: &&Arc<Zone>| question.name.is_at_or_below(zone.origin());
-        let parent_side = |zone: &&Arc<Zone>| {
-            question.rtype == Rtype::DS && question.name == *zone.origin()
-        };
+        let parent_side =
+            |zone: &&Arc<Zone>| question.rtype == Rtype::DS && question.name == *zone.origin();
         let labels = |zone: &&Arc<Zone>| zone.origin().label_count();
-        let best = self.zones.iter().filter(above).filter(|zone| !parent_side(zone)).max_by_key(labels);
+        let best =
+            self.zones.iter().filter(above).filter(|zone| !parent_side(zone)).max_by_key(labels);
         best.or_else(|| self.zones.iter().filter(above).max_by_key(labels)).map(Arc::as_ref)
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use dns::{Class, Name, Rtype, Rrset};
+use dns::{Class, Name, Rrset, Rtype};
 
 mod answer;
 mod denial;

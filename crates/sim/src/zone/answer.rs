@@ -99,7 +99,7 @@ impl Zone {
             Some(_) => Rrset { owner: name.clone(), ..set.clone() },
             None => set.clone(),
         };
-        let mut push = |rtype: Rtype, out: &mut ZoneAnswer| {
+        let push = |rtype: Rtype, out: &mut ZoneAnswer| {
             out.answer.extend(node.set(rtype).map(owned));
             if dnssec {
                 out.answer.extend(node.signatures(rtype).map(owned));

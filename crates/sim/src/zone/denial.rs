@@ -9,8 +9,8 @@ use dns::{Name, Rrset, Rtype};
 
 use super::{Denial, Zone};
 
-/// Bytes of an NSEC3 hash (SHA-1).
-pub type Hash = [u8; 20];
+
+
 
 /// The NSEC3 records of a zone by the hash that owns them.
 #[derive(Clone, Debug, Default)]
@@ -18,12 +18,12 @@ pub struct Nsec3Chain {
     pub salt: Vec<u8>,
     pub iterations: u16,
     /// Each record's set with its signatures.
-    pub records: BTreeMap<Hash, (Rrset, Option<Rrset>)>,
+    pub records: BTreeMap<[u8; 20], (Rrset, Option<Rrset>)>,
 }
 
 impl Nsec3Chain {
     /// The hash of a name under this chain's parameters.
-    pub fn hash(&self, name: &Name) -> Hash {
+    pub fn hash(&self, name: &Name) -> [u8; 20] {
         nsec3_hash(name.to_lowercase().as_wire(), &self.salt, self.iterations)
     }
 
@@ -111,8 +111,7 @@ impl Zone {
     /// The NSEC of the name, or the one in whose gap it lies.
     fn push_nsec_at_or_before(&self, name: &Name, out: &mut Vec<Rrset>) {
         let upto = (Bound::Unbounded, Bound::Included(name.clone()));
-        let found =
-            self.nodes.range(upto).rev().find(|(_, node)| node.set(Rtype::NSEC).is_some());
+        let found = self.nodes.range(upto).rev().find(|(_, node)| node.set(Rtype::NSEC).is_some());
         if let Some((_, node)) = found
             && let Some(set) = node.set(Rtype::NSEC)
         {
