@@ -80,7 +80,9 @@ impl Generator {
         self.next_address += 1;
         let number = self.next_address;
         if self.dice.chance(250) {
-            IpAddr::V6(Ipv6Addr::from(0x2a00_0000_0000_0000_0000_0000_0000_0000 | u128::from(number)))
+            IpAddr::V6(Ipv6Addr::from(
+                0x2a00_0000_0000_0000_0000_0000_0000_0000 | u128::from(number),
+            ))
         } else {
             IpAddr::V4(Ipv4Addr::from(0x0500_0000 | number))
         }
@@ -98,7 +100,9 @@ impl Generator {
         let mut zone = Zone::new(origin.clone());
         let mut soa = Vec::new();
         for label in [b"ns".as_slice(), b"admin"] {
-            soa.extend_from_slice(origin.prepend(label).unwrap_or_else(|_| origin.clone()).as_wire());
+            soa.extend_from_slice(
+                origin.prepend(label).unwrap_or_else(|_| origin.clone()).as_wire(),
+            );
         }
         for number in [1, 3600, 600, 86_400, 300u32] {
             soa.extend_from_slice(&number.to_be_bytes());
@@ -167,12 +171,14 @@ impl Generator {
             };
             self.drafts[parent].zone.add(&origin, Rtype::NS, TTL, host.as_wire());
             self.drafts[child].zone.add(&origin, Rtype::NS, TTL, host.as_wire());
+            // Glue, except that some is missing.
+            let above = self.drafts[parent].zone.origin();
+            let glue = host.is_at_or_below(above) && home != parent;
+            let glue = glue && (decent || !self.dice.chance(150));
             for _ in 0..self.dice.between(1, 2) {
                 let address = self.server(decent && number == 0);
                 self.add_address(home, &host, address);
-                // Glue, except that some is missing.
-                let needed = host.is_at_or_below(self.drafts[parent].zone.origin()) && home != parent;
-                if needed && (decent || !self.dice.chance(150)) {
+                if glue {
                     self.add_address(parent, &host, address);
                 }
                 self.drafts[child].servers.push(address);
@@ -265,7 +271,11 @@ impl Generator {
             let word = self.dice.word();
             let rdata = match rtype {
                 Rtype::A => [&[203, 0], word.to_be_bytes().as_slice()].concat(),
-                Rtype::AAAA => [&[0x2a, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], word.to_be_bytes().as_slice()].concat(),
+                Rtype::AAAA => [
+                    &[0x2a, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                    word.to_be_bytes().as_slice(),
+                ]
+                .concat(),
                 Rtype::MX => [word.to_be_bytes().as_slice(), target.as_wire()].concat(),
                 _ => {
                     // Some are too large for a datagram.
@@ -292,7 +302,12 @@ impl Generator {
                 .zone
                 .nodes()
                 .filter_map(|(_, node)| node.set(Rtype::NS))
-                .flat_map(|set| set.rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok()).collect::<Vec<_>>())
+                .flat_map(|set| {
+                    set.rdatas
+                        .iter()
+                        .filter_map(|rdata| Name::from_wire(rdata).ok())
+                        .collect::<Vec<_>>()
+                })
                 .collect();
             let mut gone = Vec::new();
             for (owner, node) in draft.zone.nodes() {
@@ -341,5 +356,34 @@ impl Generator {
             }
         }
         self.world
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use resolve::Settings;
+
+    use super::*;
+    use crate::oracle::{Oracle, Verdict};
+
+    #[test]
+    fn worlds_follow_from_their_seed_and_hold_every_kind_of_answer() {
+        let (mut answers, mut missing, mut aliases, mut unreachable) = (0, 0, 0, 0);
+        for seed in 0..100 {
+            let (world, again) = (generate(seed, 10), generate(seed, 10));
+            assert_eq!(world.questions, again.questions);
+            let oracle = Oracle::new(&world.world, &Settings::default());
+            for question in &world.questions {
+                match oracle.verdict(question) {
+                    Verdict::Answer(Rcode::NXDOMAIN, _) => missing += 1,
+                    Verdict::Answer(_, sets) if sets.len() > 1 => aliases += 1,
+                    Verdict::Answer(..) => answers += 1,
+                    Verdict::Unreachable => unreachable += 1,
+                    Verdict::Endless | Verdict::Doubtful => {}
+                }
+            }
+        }
+        let counts = (answers, missing, aliases, unreachable);
+        assert!(answers > 300 && missing > 100 && aliases > 50 && unreachable > 10, "{counts:?}");
     }
 }

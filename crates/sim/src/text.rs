@@ -1,5 +1,6 @@
 //! Messages and records as text, for traces and scripts.
 
+use dns::rdata::text::{fmt_rdata, parse_rdata_text};
 use dns::{Class, Header, Message, Name, RecordRef, Rtype, Section};
 
 use crate::rpl::Record;
@@ -109,54 +110,22 @@ pub fn record(record: &Record) -> String {
 
 /// Rdata as a zone file has it.
 pub fn rdata_to_text(rtype: Rtype, rdata: &[u8]) -> String {
-    let name = |at: usize| Name::from_wire(rdata.get(at..)?).ok().map(|name| name.to_string());
-    let known = match rtype {
-        Rtype::A => {
-            <[u8; 4]>::try_from(rdata).ok().map(|b| std::net::Ipv4Addr::from(b).to_string())
-        }
-        Rtype::AAAA => {
-            <[u8; 16]>::try_from(rdata).ok().map(|b| std::net::Ipv6Addr::from(b).to_string())
-        }
-        Rtype::NS | Rtype::CNAME | Rtype::DNAME | Rtype::PTR => name(0),
-        _ => None,
-    };
-    known.unwrap_or_else(|| format!("\\# {} {}", rdata.len(), to_hex(rdata)))
+    let mut out = String::new();
+    let _infallible = fmt_rdata(rtype, rdata, &mut out);
+    out
 }
 
-/// Rdata from the text that a zone file has behind the type.
-pub fn rdata_from_text(rtype: Rtype, _class: Class, text: &str) -> Result<Vec<u8>, String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let bad = || format!("bad rdata of type {rtype}: `{text}`");
-    let name = |word: Option<&&str>| -> Result<Vec<u8>, String> {
-        let word = word.ok_or_else(bad)?;
-        let name = Name::from_text(word.as_bytes(), &Name::root()).map_err(|_| bad())?;
-        Ok(name.as_wire().to_vec())
-    };
-    match rtype {
-        Rtype::A => Ok(text.parse::<std::net::Ipv4Addr>().map_err(|_| bad())?.octets().to_vec()),
-        Rtype::AAAA => Ok(text.parse::<std::net::Ipv6Addr>().map_err(|_| bad())?.octets().to_vec()),
-        Rtype::NS | Rtype::CNAME | Rtype::DNAME | Rtype::PTR => name(words.first()),
-        Rtype::MX => {
-            let preference: u16 = words.first().and_then(|w| w.parse().ok()).ok_or_else(bad)?;
-            Ok([preference.to_be_bytes().to_vec(), name(words.get(1))?].concat())
-        }
-        Rtype::SOA => {
-            let mut out = [name(words.first())?, name(words.get(1))?].concat();
-            for index in 2..7 {
-                let number: u32 = words.get(index).and_then(|w| w.parse().ok()).ok_or_else(bad)?;
-                out.extend_from_slice(&number.to_be_bytes());
-            }
-            Ok(out)
-        }
-        Rtype::TXT => {
-            let mut out = Vec::new();
-            for word in words {
-                let word = word.trim_matches('"').as_bytes();
-                out.push(u8::try_from(word.len()).map_err(|_| bad())?);
-                out.extend_from_slice(word);
-            }
-            Ok(out)
-        }
-        _ => Err(format!("no text form of type {rtype}")),
+/// Rdata from the text that a zone file has behind the type; names without a final dot end in
+/// `origin`. A record without rdata has none.
+pub fn rdata_from_text(
+    rtype: Rtype,
+    class: Class,
+    text: &str,
+    origin: &Name,
+) -> Result<Vec<u8>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
     }
+    parse_rdata_text(rtype, class, text.as_bytes(), origin)
+        .map_err(|fault| format!("{rtype}: {fault}"))
 }

@@ -9,6 +9,8 @@ use std::ops::Bound;
 
 use dns::{Class, Name, Rrset, Rtype};
 
+use crate::text;
+
 mod answer;
 mod denial;
 #[cfg(test)]
@@ -88,6 +90,28 @@ impl Zone {
     /// A zone with nothing in it yet.
     pub fn new(origin: Name) -> Zone {
         Zone { origin, nodes: BTreeMap::new(), denial: Denial::None }
+    }
+
+    /// A zone from lines of the form `owner [TTL] type rdata`; names without a final dot end in the
+    /// origin, `@` is the origin.
+    pub fn from_text(origin: Name, text: &str) -> Result<Zone, String> {
+        let mut zone = Zone::new(origin.clone());
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let fault = |what: &str| format!("`{line}`: {what}");
+            let mut words = line.split_whitespace().peekable();
+            let owner = words.next().ok_or_else(|| fault("no owner"))?;
+            let owner = Name::from_text(owner.as_bytes(), &origin)
+                .map_err(|what| fault(&what.to_string()))?;
+            let ttl = words.next_if(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+            let ttl = ttl.and_then(|word| word.parse().ok()).unwrap_or(TTL);
+            let rtype: Rtype =
+                words.next().and_then(|word| word.parse().ok()).ok_or_else(|| fault("no type"))?;
+            let rest = words.collect::<Vec<_>>().join(" ");
+            let rdata = text::rdata_from_text(rtype, Class::IN, &rest, &origin)
+                .map_err(|what| fault(&what))?;
+            zone.add(&owner, rtype, ttl, &rdata);
+        }
+        Ok(zone)
     }
 
     /// The apex.

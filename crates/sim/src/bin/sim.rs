@@ -6,20 +6,26 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use sim::rpl::suite;
+use sim::simulate::simulate;
 use sim::trace::Detail;
 
 const USAGE: &str = "\
 Usage: sim scenario [-v | -vv] [--list FILE --root DIR] [PATH...]
+       sim seeds [-v | -vv] [--seeds N | --seed S]
 
   scenario   play .rpl files, or all of a folder, against the resolver in virtual time
              -v prints the trace of each failure, -vv whole messages with it
              --list takes the names from a file and looks for them below --root
+  seeds      random worlds against the oracle
+             --seeds N runs the first N seeds (200 if nothing is said), --seed S only that one
+             -v prints the trace of each failure, -vv whole messages with it
 ";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((command, rest)) if command == "scenario" => scenario(rest),
+        Some((command, rest)) if command == "seeds" => seeds(rest),
         _ => {
             print!("{USAGE}");
             Ok(ExitCode::from(2))
@@ -71,4 +77,54 @@ fn scenario(arguments: &[String]) -> anyhow::Result<ExitCode> {
         println!("  failed: {}", file.display());
     }
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn number(text: &str) -> anyhow::Result<u64> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.with_context(|| format!("`{text}` is no number"))
+}
+
+fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let (mut seeds, mut detail) = (0..200, None);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+        match argument.as_str() {
+            "-v" => detail = Some(Detail::Lines),
+            "-vv" => detail = Some(Detail::Messages),
+            "--seeds" => seeds = 0..number(value()?)?,
+            "--seed" => {
+                let seed = number(value()?)?;
+                seeds = seed..seed + 1;
+            }
+            option => bail!("unknown option {option}\n{USAGE}"),
+        }
+    }
+    let (mut failed, mut questions, mut exchanges) = (0, 0, 0);
+    let count = seeds.end - seeds.start;
+    for seed in seeds {
+        let report = simulate(seed);
+        questions += report.questions;
+        exchanges += report.exchanges;
+        if report.failures.is_empty() {
+            continue;
+        }
+        failed += 1;
+        println!("FAIL seed {seed:#x}");
+        for failure in &report.failures {
+            println!("  {failure}");
+        }
+        println!("  again: {}", report.reproduce());
+        if let Some(detail) = detail {
+            print!("{}", report.trace.render(detail));
+        }
+    }
+    println!(
+        "passed {} of {count} worlds: {questions} questions, {exchanges} exchanges",
+        count - failed
+    );
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,9 +9,6 @@ use dns::{Name, Rrset, Rtype};
 
 use super::{Denial, Zone};
 
-
-
-
 /// The NSEC3 records of a zone by the hash that owns them.
 #[derive(Clone, Debug, Default)]
 pub struct Nsec3Chain {

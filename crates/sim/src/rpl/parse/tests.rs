@@ -99,7 +99,7 @@ fn faults_name_their_line() {
     for (from, to, line, what) in [
         ("MATCH all", "MATCH everything", 31, "everything"),
         ("ELAPSE 5", "ELAPSE", 29, "number"),
-        ("192.0.2.7", "192.0.2", 18, "rdata"),
+        ("192.0.2.7", "192.0.2", 18, "A: expected"),
         ("STEP 3 CHECK_ANSWER", "STEP 3 WAIT", 30, "WAIT"),
         ("SCENARIO_END", "", 36, "ends inside"),
     ] {

@@ -1,0 +1,194 @@
+//! One random world, start to end: questions go to a resolver, and what clients get is compared
+//! with what the oracle sees.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dns::edns::OptRecord;
+use dns::{Class, Message, Question, Rcode, Rrset, Rtype};
+use resolve::{Client, ClientProtocol, GlueMode, Resolver, ResolverParts, Settings, UnixTime};
+
+use crate::clock::Clock;
+use crate::dice::Dice;
+use crate::drive::Driver;
+use crate::generate::generate;
+use crate::net::{Link, Network};
+use crate::oracle::{Oracle, Verdict};
+use crate::rpl::Scripted;
+use crate::text;
+use crate::trace::Trace;
+
+/// Questions asked in one world.
+const QUESTIONS: usize = 24;
+/// Longest time a client may wait for its answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Upstream questions that one client's question may cost at most.
+const EXCHANGES_MAX: usize = 100;
+/// Wall time at which worlds begin, in seconds since 1970.
+const START: u64 = 1_700_000_000;
+
+/// What became of one world.
+#[derive(Debug)]
+pub struct Report {
+    pub seed: u64,
+    /// What went wrong; empty if nothing did.
+    pub failures: Vec<String>,
+    /// What happened from the first question to the last.
+    pub trace: Trace,
+    /// Client questions and upstream questions.
+    pub questions: usize,
+    pub exchanges: usize,
+}
+
+impl Report {
+    /// The line that says how to see a failure again.
+    pub fn reproduce(&self) -> String {
+        format!("cargo xtask sim --seed {:#x} -v", self.seed)
+    }
+}
+
+/// A client that asks over UDP.
+pub fn client(token: u64) -> Client {
+    Client {
+        token,
+        peer: SocketAddr::from(([198, 51, 100, 7], 40_000)),
+        local: SocketAddr::from(([198, 51, 100, 1], 53)),
+        protocol: ClientProtocol::Udp,
+    }
+}
+
+/// A client's query with RD set.
+pub fn query(id: u16, question: &Question, opt: Option<OptRecord>) -> Vec<u8> {
+    let mut query = Scripted { question: Some(question.clone()), opt, ..Scripted::default() };
+    query.header.set_rd(true);
+    query.query(id)
+}
+
+/// Makes the world of a seed and asks in it.
+pub fn simulate(seed: u64) -> Report {
+    let generated = generate(seed, QUESTIONS);
+    let mut dice = Dice::new(seed ^ 0x5349_4d55_4c41_5445);
+    let settings = settings(&mut dice, &generated.world.hints);
+    let lossy = dice.chance(300);
+    let parts = ResolverParts { settings: settings.clone(), seed: dice.seed() };
+    let mut network = Network::new(generated.world.clone(), dice.fork());
+    network.link = Link {
+        latency: Duration::from_millis(dice.between(1, 60) as u64),
+        jitter: Duration::from_millis(dice.between(0, 20) as u64),
+        loss: if lossy { 80 } else { 0 },
+        duplicates: if lossy { 50 } else { 0 },
+    };
+    let clock = Clock::starting_at(UnixTime::from_seconds(START));
+    let mut driver = Driver::new(Resolver::new(parts), clock, network);
+    let oracle = Oracle::new(&generated.world, &settings);
+    let mut failures = Vec::new();
+    let mut tokens = 0;
+    let mut asked: Vec<(u64, &Question, usize)> = Vec::new();
+    for question in &generated.questions {
+        tokens += 1;
+        let opt = dice.chance(700).then(|| OptRecord::new(1232, false));
+        let wire = query(tokens as u16, question, opt);
+        driver.request(Duration::ZERO, client(tokens), wire);
+        asked.push((tokens, question, driver.invariants().exchanges()));
+        // Mostly one after the other, sometimes some at once.
+        if dice.chance(700) {
+            let before = driver.invariants().exchanges();
+            driver.run_until_answered(tokens, PATIENCE);
+            let cost = driver.invariants().exchanges() - before;
+            if asked.len() == 1 && cost > EXCHANGES_MAX {
+                failures.push(format!("{} cost {cost} exchanges", describe(question)));
+            }
+        }
+        if dice.chance(100) {
+            driver.run_for(Duration::from_secs(dice.between(1, 4000) as u64));
+        }
+    }
+    driver.run_until_quiet(PATIENCE);
+    for (token, question, _) in asked {
+        let Some(response) = driver.response(token) else {
+            failures.push(format!("{}: no answer at all", describe(question)));
+            continue;
+        };
+        let verdict = oracle.verdict(question);
+        if let Err(fault) = compare(&verdict, response.wire.as_deref(), lossy) {
+            failures.push(format!("client {token}, {}: {fault}", describe(question)));
+        }
+    }
+    failures.extend_from_slice(driver.invariants().violations());
+    Report {
+        seed,
+        failures,
+        trace: driver.trace().clone(),
+        questions: generated.questions.len(),
+        exchanges: driver.invariants().exchanges(),
+    }
+}
+
+fn describe(question: &Question) -> String {
+    format!("{} {}", question.name, question.rtype)
+}
+
+fn settings(dice: &mut Dice, hints: &[(dns::Name, Vec<std::net::IpAddr>)]) -> Settings {
+    let glue = [GlueMode::Normal, GlueMode::Normal, GlueMode::Permissive];
+    Settings {
+        glue_mode: glue[dice.below(glue.len())],
+        ipv6: dice.chance(800),
+        no_minimize: dice.chance(300),
+        no_0x20: dice.chance(100),
+        root_hints: Arc::new(hints.to_vec()),
+        ..Settings::default()
+    }
+}
+
+/// Compares what a client got with what it must get. With `lossy`, giving up is allowed.
+pub fn compare(verdict: &Verdict, got: Option<&[u8]>, lossy: bool) -> Result<(), String> {
+    let Some(wire) = got else { return Err("silence instead of an answer".into()) };
+    let message = Message::parse(wire).map_err(|fault| format!("malformed answer: {fault}"))?;
+    let header = message.header();
+    let rcode = message.rcode();
+    if !header.qr() || !header.rd() || !header.ra() {
+        return Err(format!("flags [{}]", text::flags(header)));
+    }
+    let (want, sets) = match verdict {
+        Verdict::Doubtful => return Ok(()),
+        _ if lossy && rcode == Rcode::SERVFAIL => return Ok(()),
+        // With luck a resolver learns more than the oracle sees; then the answer is not checked.
+        Verdict::Unreachable | Verdict::Endless if rcode == Rcode::SERVFAIL => return Ok(()),
+        Verdict::Unreachable | Verdict::Endless => {
+            return Err(format!("expected SERVFAIL ({verdict:?}), got {}", text::summary(wire)));
+        }
+        Verdict::Answer(rcode, sets) => (*rcode, sets),
+    };
+    if header.tc() {
+        // Cut off: nothing more to compare but the code.
+        return if rcode == want { Ok(()) } else { Err(format!("{rcode} with TC")) };
+    }
+    let wanted = records(sets.iter());
+    let mut found: Vec<String> = message
+        .answer()
+        .map(|record| line(&record.owner(), record.rtype(), &record.rdata()))
+        .collect();
+    found.sort();
+    if rcode == want && found == wanted {
+        return Ok(());
+    }
+    let list = |records: &[String]| records.join("; ");
+    Err(format!("expected {want} [{}], got {rcode} [{}]", list(&wanted), list(&found)))
+}
+
+fn records<'s>(sets: impl Iterator<Item = &'s Rrset>) -> Vec<String> {
+    let mut lines: Vec<String> = sets
+        .flat_map(|set| set.rdatas.iter().map(|rdata| line(&set.owner, set.rtype, rdata)))
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// A record without its TTL, in lower case.
+fn line(owner: &dns::Name, rtype: Rtype, rdata: &[u8]) -> String {
+    let mut rdata = rdata.to_vec();
+    dns::rdata::canonicalize(rtype, &mut rdata);
+    let owner = owner.to_lowercase();
+    format!("{owner} {} {rtype} {}", Class::IN, text::rdata_to_text(rtype, &rdata))
+}
