@@ -3,9 +3,12 @@
 //!
 //! It knows the tree by its files only and depends on no room, so that it builds in seconds.
 
+pub mod bench;
 pub mod ci;
+pub mod counts;
 pub mod docs;
 pub mod lab;
+pub mod scaffold;
 pub mod setup;
 pub mod step;
 pub mod tidy;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{ci, docs, lab, setup, tidy, tree};
+use xtask::{bench, ci, docs, lab, scaffold, setup, step, tidy, tree};
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -13,6 +13,14 @@ cargo xtask COMMAND
   ci                  everything that has to hold before a change lands
   tidy [--ratchet]    the rules of the house; --ratchet lowers rows of the lists of exceptions
   docs [--check]      write the generated documents, or fail if one is stale
+  bench [count [--write]]
+                      time the operations of the bench programs, or count their instructions and hold
+                      them against docs/bench/baseline.toml
+  sim [--seeds N | --seed S] [-v]
+                      random worlds against the oracle
+  scenario PATH… [-v]
+                      play .rpl files, or all of a folder, in virtual time
+  new module NAME     begin a module as a copy of the smallest one
   lab [-- COMMAND…]   a small Internet on loopback with the resolver in it, until Ctrl-C or for one
                       command; KRESD=PATH puts another resolver there
 ";
@@ -42,8 +50,22 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy", "--ratchet"] => tidy::rewrite_ratchet(&root),
         ["docs"] => docs::write(&root),
         ["docs", "--check"] => docs::check(&root),
+        ["bench"] => bench::time(),
+        ["bench", "count"] => bench::count(false),
+        ["bench", "count", "--write"] => bench::count(true),
+        ["sim", rest @ ..] => sim("seeds", rest),
+        ["scenario", rest @ ..] => sim("scenario", rest),
+        ["new", "module", name] => scaffold::new_module(&root, name),
         ["lab"] => lab::lab(),
         ["lab", "--", command @ ..] => lab::run_in_lab(command),
         [command, ..] => bail!("`{command}` with these arguments is unknown\n\n{HELP}"),
     }
+}
+
+/// Hands over to the simulator, whose paths are those of the caller's folder.
+fn sim(what: &str, rest: &[&str]) -> Result<()> {
+    let here = std::env::current_dir()?;
+    let mut command = step::cargo();
+    command.args(["run", "--quiet", "--package", "sim", "--bin", "sim", "--", what]).args(rest);
+    step::run(command.current_dir(here))
 }

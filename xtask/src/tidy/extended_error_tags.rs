@@ -10,7 +10,7 @@ use super::Complaints;
 /// The file with the one table from verdicts to (RCODE, EDE, tag).
 const TABLE: &str = "crates/resolve/src/extended_error.rs";
 
-/// Looks for string literals of four capitals or digits.
+/// Looks for string literals that are or begin with a tag.
 pub(super) fn check(tree: &Tree, complaints: &mut Complaints) {
     let Some(file) = tree.rust.iter().find(|file| file.path == TABLE) else { return };
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -25,11 +25,13 @@ pub(super) fn check(tree: &Tree, complaints: &mut Complaints) {
     }
 }
 
+/// Four capitals or digits at the beginning of a literal, alone or before a colon.
 fn tags<'a>(text: &'a str, code: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
-    code.match_indices("\"    \"").filter_map(|(at, _)| {
+    code.match_indices('"').filter_map(|(at, _)| {
         let tag = text.get(at + 1..at + 5)?;
         let is_tag = tag.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        is_tag.then_some((at, tag))
+        let ends = text.get(at + 5..).is_some_and(|rest| rest.starts_with(['"', ':']));
+        (is_tag && ends).then_some((at, tag))
     })
 }
 
@@ -40,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_literals_of_four_capitals() {
-        let text = "f(\"CR36\"); // \"XXYY\"\nlet a = \"abcd\"; g(\"5DO5\")";
+    fn tags_begin_literals() {
+        let text = "f(\"CR36\"); // \"XXYY\"\nlet a = \"abcd\"; g(\"5DO5: forged\") \"SERVFAIL\"";
         let code = blank(text);
         let found: Vec<&str> = tags(text, &code).map(|(_, tag)| tag).collect();
         assert_eq!(found, ["CR36", "5DO5"]);

@@ -13,6 +13,7 @@ const DIGEST: Field = Field::Number { bytes: 1, names: DIGESTS };
 
 /// The fields of a type; `None` for types that have no text but the generic one: unassigned,
 /// meta, and those whose definition gives none.
+// Long because it is a table.
 pub(super) const fn fields(rtype: Rtype) -> Option<&'static [Field]> {
     use Field::*;
     Some(match rtype {
