@@ -17,6 +17,7 @@ pub mod name;
 pub mod rdata;
 pub mod rrset;
 pub mod rtype;
+pub mod zonefile;
 
 pub use compose::{Composer, Truncated};
 pub use edns::{Edns, EdnsOption};

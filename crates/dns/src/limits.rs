@@ -36,3 +36,17 @@ pub const DIGEST_MISMATCHES_MAX: usize = 4;
 pub const DENIALS_MAX: usize = 8;
 /// NSEC3 iterations above which a zone counts as unsigned (RFC 9276 §3.2).
 pub const NSEC3_ITERATIONS_MAX: u16 = 50;
+/// Longest entry of a zone file that is kept while its end has not come, in bytes: the longest
+/// rdata with each byte as `\\DDD`, and room for names and blanks. Beyond, a parenthesis was not
+/// closed.
+pub const ZONE_ENTRY_BYTES_MAX: usize = 4 * RDATA_BYTES_MAX + 65_536;
+/// How deep zone files may include each other; people use two or three levels, a file that
+/// includes itself goes on for ever.
+pub const ZONE_INCLUDE_DEPTH_MAX: usize = 8;
+/// How many files one zone may include in all, since a few levels of many includes each multiply.
+pub const ZONE_INCLUDES_MAX: usize = 1000;
+/// How many records `$GENERATE` may make for one zone: sixteen IPv4 networks of 65,536 addresses.
+/// A short line must not fill the memory.
+pub const GENERATED_RECORDS_MAX: usize = 1 << 20;
+/// Widest number that `$GENERATE` writes: a name is no longer.
+pub const GENERATE_WIDTH_MAX: usize = NAME_BYTES_MAX;

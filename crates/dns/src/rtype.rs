@@ -20,6 +20,11 @@ macro_rules! rtypes {
                 match self.0 { $($number => Some($text),)* _ => None }
             }
 
+            /// The type of an upper-case mnemonic.
+            fn from_mnemonic(upper: &str) -> Option<Rtype> {
+                match upper { $($text => Some(Rtype($number)),)* _ => None }
+            }
+
             /// All types that this crate has a mnemonic for, in the order of the table.
             pub const ALL: &'static [Rtype] = &[$(Rtype($number)),*];
         }
@@ -79,6 +84,9 @@ impl fmt::Debug for Rtype {
     }
 }
 
+/// Length of the longest mnemonics, NSEC3PARAM and OPENPGPKEY.
+const MNEMONIC_BYTES_MAX: usize = 10;
+
 /// The text is no record type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown record type")]
@@ -89,10 +97,13 @@ impl FromStr for Rtype {
 
     /// Mnemonic in any case, or `TYPE123` (RFC 3597 §5).
     fn from_str(text: &str) -> Result<Self, UnknownRtype> {
-        if let Some(found) =
-            Rtype::ALL.iter().find(|t| t.mnemonic().is_some_and(|m| m.eq_ignore_ascii_case(text)))
-        {
-            return Ok(*found);
+        let mut upper = [0; MNEMONIC_BYTES_MAX];
+        if let Some(upper) = upper.get_mut(..text.len()) {
+            upper.copy_from_slice(text.as_bytes());
+            upper.make_ascii_uppercase();
+            if let Some(found) = std::str::from_utf8(upper).ok().and_then(Rtype::from_mnemonic) {
+                return Ok(found);
+            }
         }
         let (prefix, digits) = text.split_at_checked(4).ok_or(UnknownRtype)?;
         if prefix.eq_ignore_ascii_case("TYPE") && digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -142,15 +153,43 @@ impl FromStr for Class {
     type Err = UnknownRtype;
 
     fn from_str(text: &str) -> Result<Self, UnknownRtype> {
-        for class in [Class::IN, Class::CH, Class::HS, Class::NONE, Class::ANY] {
-            if class.to_string().eq_ignore_ascii_case(text) {
-                return Ok(class);
-            }
+        const CLASSES: [(&str, Class); 5] = [
+            ("IN", Class::IN),
+            ("CH", Class::CH),
+            ("HS", Class::HS),
+            ("NONE", Class::NONE),
+            ("ANY", Class::ANY),
+        ];
+        if let Some((_, class)) = CLASSES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+            return Ok(*class);
         }
         let (prefix, digits) = text.split_at_checked(5).ok_or(UnknownRtype)?;
         if prefix.eq_ignore_ascii_case("CLASS") && digits.bytes().all(|b| b.is_ascii_digit()) {
             return digits.parse().map(Class).map_err(|_| UnknownRtype);
         }
         Err(UnknownRtype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mnemonics_and_numbers_read_back() {
+        for rtype in Rtype::ALL {
+            let text = rtype.to_string();
+            assert_eq!(text.to_lowercase().parse(), Ok(*rtype));
+            assert!(text.len() <= MNEMONIC_BYTES_MAX);
+        }
+        assert_eq!("type65280".parse(), Ok(Rtype(65280)));
+        assert_eq!(Rtype(65280).to_string().parse(), Ok(Rtype(65280)));
+        for text in ["", "TYPE", "TYPE65536", "TYPE-1", "TYPE+1", "NONSENSE", "NSEC3PARAMX"] {
+            assert_eq!(text.parse::<Rtype>(), Err(UnknownRtype), "{text}");
+        }
+        for class in [Class::IN, Class::CH, Class::HS, Class::NONE, Class::ANY, Class(77)] {
+            assert_eq!(class.to_string().to_lowercase().parse(), Ok(class));
+        }
+        assert_eq!("CLASS65536".parse::<Class>(), Err(UnknownRtype));
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn is_chained(rest: &[u8]) -> bool {
     // Bits of the first byte that belong to the prefix must be zero.
     let padding = match prefix % 8 {
         0 => 0,
-        bits => 0xff << (8 - bits) & 0xff,
+        bits => 0xffu8 << (8 - bits),
     };
     let padding_is_zero = suffix.first().is_none_or(|byte| byte & padding == 0);
     let name_fits = match *prefix {

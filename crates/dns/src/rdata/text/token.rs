@@ -16,6 +16,13 @@ pub struct Token<'a> {
     pub offset: usize,
 }
 
+impl Token<'_> {
+    /// Offset of what follows it.
+    pub(crate) fn end(&self) -> usize {
+        self.offset + self.text.len() + 2 * usize::from(self.quoted)
+    }
+}
+
 /// Text that is not what its place asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TextFault {
@@ -205,6 +212,6 @@ impl<'t> Cursor<'t> {
     }
 
     fn end(&self) -> usize {
-        self.tokens.last().map_or(0, |t| t.offset + t.text.len() + 2 * usize::from(t.quoted))
+        self.tokens.last().map_or(0, Token::end)
     }
 }
