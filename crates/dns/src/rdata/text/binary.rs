@@ -82,6 +82,8 @@ pub(super) struct Base64 {
     bits: u32,
     digits: u8,
     padding: u8,
+    /// A digit has been seen.
+    begun: bool,
 }
 
 impl Base64 {
@@ -90,8 +92,10 @@ impl Base64 {
         for &byte in text {
             if byte == b'=' {
                 self.padding += 1;
-                // Two or three digits must precede; four characters make a group.
-                if self.digits < 2 || self.digits + self.padding > 4 {
+                // Two or three digits take what is missing to four. Padding that a whole group does
+                // not need is taken too: published resolver scenarios have keys like that.
+                let needed = if self.digits == 0 { 2 } else { 4 - self.digits };
+                if !self.begun || self.digits == 1 || self.padding > needed {
                     return None;
                 }
                 continue;
@@ -101,6 +105,7 @@ impl Base64 {
             }
             self.bits = self.bits << 6 | u32::from(base64_digit(byte)?);
             self.digits += 1;
+            self.begun = true;
             if self.digits == 4 {
                 out.extend_from_slice(&self.bits.to_be_bytes()[1..]);
                 (self.bits, self.digits) = (0, 0);
@@ -112,7 +117,7 @@ impl Base64 {
     /// Ends; `None` if padding is missing or hides bits.
     pub(super) fn finish(self, out: &mut Vec<u8>) -> Option<()> {
         match (self.digits, self.padding) {
-            (0, 0) => Some(()),
+            (0, _) => Some(()),
             (2, 2) if self.bits & 0xf == 0 => {
                 out.push((self.bits >> 4) as u8);
                 Some(())
