@@ -37,7 +37,7 @@ pub const DENIALS_MAX: usize = 8;
 /// NSEC3 iterations above which a zone counts as unsigned (RFC 9276 §3.2).
 pub const NSEC3_ITERATIONS_MAX: u16 = 50;
 /// Longest entry of a zone file that is kept while its end has not come, in bytes: the longest
-/// rdata with each byte as `\\DDD`, and room for names and blanks. Beyond, a parenthesis was not
+/// rdata with each byte as `\DDD`, and room for names and blanks. Beyond, a parenthesis was not
 /// closed.
 pub const ZONE_ENTRY_BYTES_MAX: usize = 4 * RDATA_BYTES_MAX + 65_536;
 /// How deep zone files may include each other; people use two or three levels, a file that
