@@ -127,8 +127,8 @@ function M.run_file(path, name)
 	local ok, result = xpcall(setfenv(chunk, sandbox), function (e)
 		if type(e) == 'string' and not e:find('\nstack traceback:', 1, true) then
 			local trace = M.traceback(2)
-			local _, frames = trace:gsub('\n', '')
-			-- One frame says no more than the message does.
+			local _, frames = trace:gsub('\n\t[^%[]', '')
+			-- One frame of Lua says no more than the message does.
 			place = frames > 1 and '\n' .. trace or ''
 		end
 		return M.explain(e)
