@@ -9,6 +9,9 @@ use anyhow::Result;
 use crate::step::{Steps, cargo, clock, run};
 use crate::{docs, setup, tidy, tree};
 
+/// The documentation is read with its private items, so links to them are no mistake.
+const RUSTDOCFLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
+
 /// Runs all steps; the first that fails ends the job with its name.
 pub fn ci() -> Result<()> {
     let root = tree::root();
@@ -23,7 +26,7 @@ pub fn ci() -> Result<()> {
     })?;
     steps.run("documentation", || {
         let what = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
-        run(cargo().args(what).env("RUSTDOCFLAGS", "-D warnings"))
+        run(cargo().args(what).env("RUSTDOCFLAGS", RUSTDOCFLAGS))
     })?;
     steps.run("tests, among them the simulation and the lab", || {
         run(cargo().args(["test", "--workspace", "--locked"]))
