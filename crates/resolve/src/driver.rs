@@ -78,11 +78,8 @@ pub(crate) fn advance(
             return Progress::Over;
         }
         let ctx = &mut QueryContext { now, core, request, query: &mut query };
-        let step = if ctx.query.reply.is_some() {
-            consume(ctx, layers)
-        } else {
-            produce(ctx, layers)
-        };
+        let step =
+            if ctx.query.reply.is_some() { consume(ctx, layers) } else { produce(ctx, layers) };
         let settled = match step {
             Step::Again => Settled::Continues(query),
             Step::Send | Step::Wait => {
@@ -122,12 +119,7 @@ pub(crate) fn fail(core: &mut Core, request: &mut Request, verdict: Verdict) {
 }
 
 /// The last hooks of a request.
-pub(crate) fn finalize(
-    now: Now,
-    core: &mut Core,
-    layers: &mut LayerStack,
-    request: &mut Request,
-) {
+pub(crate) fn finalize(now: Now, core: &mut Core, layers: &mut LayerStack, request: &mut Request) {
     let mut state =
         if request.response.rcode == Rcode::SERVFAIL { State::Fail } else { State::Done };
     let ctx = &mut RequestContext { now, core, request };

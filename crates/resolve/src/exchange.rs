@@ -58,11 +58,7 @@ pub fn compose(ask: &Ask, manner: Manner, chance: &mut Chance) -> (Vec<u8>, u16,
 }
 
 /// Checks that bytes are the reply to a message.
-pub fn match_reply<'a>(
-    sent: &Sent,
-    ask: &Ask,
-    bytes: &'a [u8],
-) -> Result<Message<'a>, ReplyFault> {
+pub fn match_reply<'a>(sent: &Sent, ask: &Ask, bytes: &'a [u8]) -> Result<Message<'a>, ReplyFault> {
     let header = Header::parse(bytes).ok_or(ReplyFault::Malformed(MessageFault::Short))?;
     if header.id != sent.id {
         return Err(ReplyFault::IdMismatch);

@@ -51,10 +51,10 @@ impl Failures {
             failure.until = now + failure.wait;
             return;
         }
-        if self.order.len() >= FAILURES_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.table.remove(&oldest);
-            }
+        if self.order.len() >= FAILURES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.table.remove(&oldest);
         }
         self.order.push_back(key.clone());
         let failure = Failure { until: now + FAILURE_TIME_MIN, wait: FAILURE_TIME_MIN };

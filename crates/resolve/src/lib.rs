@@ -17,8 +17,6 @@ pub mod exchange;
 pub mod extended_error;
 pub mod failures;
 pub mod flags;
-#[cfg(test)]
-mod harness;
 pub mod keyed;
 pub mod layer;
 pub mod limits;
@@ -30,8 +28,8 @@ pub mod resolver;
 mod response;
 pub mod root_hints;
 pub mod selection;
-mod settle;
 pub mod settings;
+mod settle;
 pub mod state;
 pub mod time;
 mod timers;

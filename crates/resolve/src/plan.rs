@@ -10,6 +10,7 @@ pub struct PlanFull;
 
 /// The queries of one request. The one that is worked on is out of the stack while a hook runs.
 #[derive(Debug, Default)]
+#[allow(clippy::vec_box, reason = "queries are large and move between lists and the driver")]
 pub struct Plan {
     stack: Vec<Box<Query>>,
     /// Children of the query that is out, in the order they were pushed.

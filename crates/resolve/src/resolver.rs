@@ -386,9 +386,8 @@ impl Resolver {
 
 /// When a request has to be looked at again.
 fn due(request: &Request) -> Mono {
-    let retry = |round: &Round| {
-        round.open.iter().filter(|sent| !sent.late).map(|sent| sent.retry_at).min()
-    };
+    let retry =
+        |round: &Round| round.open.iter().filter(|sent| !sent.late).map(|sent| sent.retry_at).min();
     request
         .plan
         .current()

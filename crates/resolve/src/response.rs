@@ -38,12 +38,7 @@ pub(crate) fn compose(request: &Request, settings: &Settings, chance: &mut Chanc
     wire
 }
 
-fn put_sections(
-    composer: &mut Composer<'_>,
-    request: &Request,
-    rotate: bool,
-    chance: &mut Chance,
-) {
+fn put_sections(composer: &mut Composer<'_>, request: &Request, rotate: bool, chance: &mut Chance) {
     let response = &request.response;
     let sections = [
         (Section::Answer, &response.answer),
@@ -107,6 +102,7 @@ fn size_limit(edns: Option<ClientEdns>, settings: &Settings, datagram: bool) -> 
 }
 
 /// What becomes of a message from a client before anything is resolved.
+#[allow(clippy::large_enum_variant, reason = "the large one is the usual one and lives briefly")]
 pub(crate) enum Intake<'a> {
     /// Resolve this.
     Query(Message<'a>),

@@ -11,7 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use choose::{Candidate, Choice, choose, is_usable_address};
+pub use choose::{Candidate, Choice, Scope, choose, is_usable_address};
 pub use families::Families;
 pub use rtt::Rtt;
 pub use table::{ServerState, Servers};

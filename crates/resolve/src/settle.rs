@@ -97,12 +97,7 @@ fn follow(
     Settled::Continues(query)
 }
 
-fn conclude(
-    request: &mut Request,
-    query: Box<Query>,
-    reply: Option<Reply>,
-    outcome: Outcome,
-) {
+fn conclude(request: &mut Request, query: Box<Query>, reply: Option<Reply>, outcome: Outcome) {
     let Some(reply) = reply else { return };
     request.cached &= !reply.is_fresh();
     if query.parent.is_some() || !query.is_for_client() {
@@ -121,12 +116,7 @@ fn conclude(
     request.plan.resolved = Some(query);
 }
 
-fn deliver(
-    plan: &mut Plan,
-    query: Box<Query>,
-    outcome: Option<Outcome>,
-    answer: Vec<SignedSet>,
-) {
+fn deliver(plan: &mut Plan, query: Box<Query>, outcome: Option<Outcome>, answer: Vec<SignedSet>) {
     if let Some(parent) = query.parent.and_then(|id| plan.query_mut(id)) {
         parent.deliveries.push(Delivery {
             purpose: query.purpose.clone(),

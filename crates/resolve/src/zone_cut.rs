@@ -45,12 +45,7 @@ pub struct NameServer {
 impl NameServer {
     /// A server by name only.
     pub fn new(name: Name) -> NameServer {
-        NameServer {
-            name,
-            addresses: SmallVec::new(),
-            ipv4: Lookup::Open,
-            ipv6: Lookup::Open,
-        }
+        NameServer { name, addresses: SmallVec::new(), ipv4: Lookup::Open, ipv6: Lookup::Open }
     }
 }
 
@@ -89,11 +84,7 @@ impl ZoneCut {
     }
 
     /// A zone that is served by forwarding targets.
-    pub fn forward(
-        name: Name,
-        kind: ForwardKind,
-        targets: Arc<Vec<(SocketAddr, Via)>>,
-    ) -> ZoneCut {
+    pub fn forward(name: Name, kind: ForwardKind, targets: Arc<Vec<(SocketAddr, Via)>>) -> ZoneCut {
         ZoneCut { servers: Servers::Forward { kind, targets }, ..ZoneCut::new(name) }
     }
 
@@ -120,10 +111,10 @@ impl ZoneCut {
 
     /// Adds a server unless it is there.
     pub fn add_server(&mut self, name: Name) {
-        if let Servers::Authoritative(list) = &mut self.servers {
-            if !list.iter().any(|server| server.name == name) {
-                list.push(NameServer::new(name));
-            }
+        if let Servers::Authoritative(list) = &mut self.servers
+            && !list.iter().any(|server| server.name == name)
+        {
+            list.push(NameServer::new(name));
         }
     }
 
@@ -136,10 +127,10 @@ impl ZoneCut {
             if total >= ADDRESSES_MAX || list.iter().any(|s| s.addresses.contains(&address)) {
                 continue;
             }
-            if let Some(server) = list.iter_mut().find(|server| server.name == *name) {
-                if server.addresses.len() < ADDRESSES_PER_SERVER_MAX {
-                    server.addresses.push(address);
-                }
+            if let Some(server) = list.iter_mut().find(|server| server.name == *name)
+                && server.addresses.len() < ADDRESSES_PER_SERVER_MAX
+            {
+                server.addresses.push(address);
             }
         }
     }

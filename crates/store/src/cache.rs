@@ -254,7 +254,8 @@ fn keeps(old: &[u8], new: &Entry, now: u64) -> bool {
 
 fn live(value: &[u8], now: u64, stale: u32) -> Option<Hit> {
     let left = Head::read(value)?.left(now);
-    if left <= -i64::from(stale) {
+    // The last second counts: a TTL of zero is good for the moment.
+    if left < -i64::from(stale) {
         return None;
     }
     let entry = Entry::decode(value)?;

@@ -10,7 +10,7 @@ use store::cache::{Hit, Rank};
 use super::{Hooks, Layer, QueryContext};
 use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
-use crate::query::Outcome;
+use crate::query::{Outcome, Purpose};
 use crate::reply::{Reply, Source};
 use crate::state::State;
 use crate::trace;
@@ -75,16 +75,17 @@ impl Layer for CacheLayer {
 /// May data of this rank answer a question?
 fn is_answerable(ctx: &QueryContext<'_>, rank: Rank) -> bool {
     let checking_disabled = ctx.query.flags.contains(QueryFlags::DNSSEC_CD);
-    rank.is_auth() && (checking_disabled || !rank.is_bogus())
+    let is_address = matches!(ctx.query.purpose, Purpose::Address { .. });
+    (rank.is_auth() || is_address) && (checking_disabled || !rank.is_bogus())
 }
 
 fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     let now = ctx.now.unix.seconds();
     let (name, rtype) = (ctx.query.name.clone(), ctx.query.rtype);
-    if let Some(hit) = ctx.core.cache.peek(now, &name, rtype) {
-        if is_answerable(ctx, hit.rank) {
-            return Some(from_hit(hit, &name, rtype));
-        }
+    if let Some(hit) = ctx.core.cache.peek(now, &name, rtype)
+        && is_answerable(ctx, hit.rank)
+    {
+        return Some(from_hit(hit, &name, rtype));
     }
     let mut found = None;
     let cd = ctx.query.flags.contains(QueryFlags::DNSSEC_CD);
@@ -225,14 +226,12 @@ fn put_absence(
     name: Name,
     rtype: Rtype,
 ) {
-    let Some(soa) = reply.authority.iter().find(|s| s.set.rtype == Rtype::SOA) else { return };
-    let Some(minimum) = soa.set.rdatas.iter().next().and_then(SoaView::new).map(|v| v.minimum())
-    else {
-        return;
-    };
-    // RFC 2308 §5.
-    let ttl = soa.set.ttl.min(minimum);
-    let (now, rank, cache) = (ctx.now.unix.seconds(), soa.rank, &mut ctx.core.cache);
+    // RFC 2308 §5. Without a SOA nothing says how long; the least time that data is kept must do.
+    let soa = reply.authority.iter().find(|signed| signed.set.rtype == Rtype::SOA);
+    let minimum = soa.and_then(|soa| soa.set.rdatas.iter().next().and_then(SoaView::new));
+    let ttl = soa.zip(minimum).map_or(0, |(soa, view)| soa.set.ttl.min(view.minimum()));
+    let rank = soa.map_or(first_rank(ctx), |soa| soa.rank);
+    let (now, cache) = (ctx.now.unix.seconds(), &mut ctx.core.cache);
     let put = if *outcome == Outcome::NxDomain {
         cache.stash_nxdomain(now, &name, ttl, rank, &reply.authority)
     } else {
@@ -243,10 +242,20 @@ fn put_absence(
     }
 }
 
+/// The rank of an authority's word before validation.
+fn first_rank(ctx: &QueryContext<'_>) -> Rank {
+    let wanted = ctx.query.flags.contains(QueryFlags::DNSSEC_WANT);
+    if wanted { Rank::TRY.with_auth() } else { Rank::INSECURE.with_auth() }
+}
+
 /// The name at the end of the aliases of an answer section.
 fn end_of_chain(reply: &Reply, name: Name) -> Name {
-    reply.answer.iter().filter(|signed| signed.set.rtype == Rtype::CNAME).fold(name, |at, signed| {
-        let target = signed.set.rdatas.iter().next().and_then(|rdata| Name::from_wire(rdata).ok());
-        target.unwrap_or(at)
-    })
+    reply.answer.iter().filter(|signed| signed.set.rtype == Rtype::CNAME).fold(
+        name,
+        |at, signed| {
+            let target =
+                signed.set.rdatas.iter().next().and_then(|rdata| Name::from_wire(rdata).ok());
+            target.unwrap_or(at)
+        },
+    )
 }

@@ -8,6 +8,7 @@ mod alias;
 mod ask;
 mod classify;
 mod cut;
+mod glue;
 mod minimize;
 mod negative;
 mod referral;
@@ -31,7 +32,11 @@ impl Layer for Iterate {
     }
 
     fn hooks(&self) -> Hooks {
-        Hooks::CONSUME
+        Hooks::PRODUCE | Hooks::CONSUME
+    }
+
+    fn produce(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
+        if state == State::Produce && glue::answers(ctx) { State::Consume } else { state }
     }
 
     fn consume(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {

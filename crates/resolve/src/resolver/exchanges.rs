@@ -109,8 +109,7 @@ impl Resolver {
                 (size, forward != Some(ForwardKind::Stub) || dnssec_ok)
             }),
         };
-        let (wire, message_id, name) =
-            exchange::compose(&round.ask, manner, &mut self.core.chance);
+        let (wire, message_id, name) = exchange::compose(&round.ask, manner, &mut self.core.chance);
         if traced {
             let zone = query.cut.as_ref().map(|cut| cut.name.clone()).unwrap_or_else(Name::root);
             self.core.log.write(

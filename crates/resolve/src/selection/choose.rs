@@ -32,6 +32,15 @@ pub struct Candidate {
     pub server: usize,
 }
 
+/// What may be chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scope {
+    /// TCP only.
+    pub force_tcp: bool,
+    /// Also the last attempts at servers that were of no use.
+    pub last: bool,
+}
+
 /// What to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Choice {
@@ -57,7 +66,7 @@ pub fn choose(
     now: Mono,
     round: &Round,
     candidates: &[Candidate],
-    force_tcp: bool,
+    scope: Scope,
 ) -> Option<Choice> {
     if round.sends >= SENDS_PER_ROUND_MAX {
         return None;
@@ -65,7 +74,12 @@ pub fn choose(
     let mut best: SmallVec<[(&Candidate, Via); 8]> = SmallVec::new();
     let mut best_tier = Tier::LastTcp;
     for candidate in candidates {
-        let Some((tier, via)) = tier(servers, now, round, candidate, force_tcp) else { continue };
+        let Some((tier, via)) = tier(servers, now, round, candidate, scope.force_tcp) else {
+            continue;
+        };
+        if tier == Tier::LastTcp && !scope.last {
+            continue;
+        }
         if tier < best_tier {
             best.clear();
             best_tier = tier;

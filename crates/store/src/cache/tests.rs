@@ -29,8 +29,9 @@ fn peek_after_stash_until_the_ttl_and_nothing_after() {
     let hit = cache.peek(NOW + 299, &name("WWW.example"), Rtype::A).unwrap();
     assert_eq!((hit.ttl_left, hit.rank), (1, rank));
     assert!(matches!(hit.body, Body::Records { rdatas, .. } if rdatas == a.rdatas));
-    assert_eq!(cache.peek(NOW + 300, &name("www.example"), Rtype::A), None);
-    assert!(cache.peek_stale(NOW + 300, &name("www.example"), Rtype::A, 60).is_some());
+    assert_eq!(cache.peek(NOW + 300, &name("www.example"), Rtype::A).unwrap().ttl_left, 0);
+    assert_eq!(cache.peek(NOW + 301, &name("www.example"), Rtype::A), None);
+    assert!(cache.peek_stale(NOW + 301, &name("www.example"), Rtype::A, 60).is_some());
     assert_eq!(cache.peek(NOW, &name("www.example"), Rtype::AAAA), None);
 }
 

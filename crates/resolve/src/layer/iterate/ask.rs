@@ -14,7 +14,7 @@ use crate::limits::{
     ROUND_TIME_MAX, SERVERS_MAX,
 };
 use crate::query::{Outcome, Planned, Purpose, Query, Round};
-use crate::selection::{Candidate, choose, is_usable_address};
+use crate::selection::{Candidate, Scope, choose, is_usable_address};
 use crate::trace;
 use crate::zone_cut::{Lookup, Servers, ZoneCut};
 
@@ -77,7 +77,7 @@ fn next_in_round(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut, round: &mut Rou
         ctx.request.bound.get_or_insert("too many messages");
         return if is_waiting { Plans::Wait } else { Plans::Nothing };
     }
-    if choose_target(ctx, zone, round) {
+    if choose_target(ctx, zone, round, false) {
         return Plans::Send;
     }
     if is_waiting {
@@ -85,22 +85,29 @@ fn next_in_round(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut, round: &mut Rou
     }
     // What the store knows about servers that were not looked up yet costs no message.
     cut::fill_from_cache(ctx, zone, SERVERS_MAX);
-    if choose_target(ctx, zone, round) {
+    if choose_target(ctx, zone, round, false) {
         return Plans::Send;
     }
-    if !look_up_address(ctx, zone) {
-        return Plans::Nothing;
+    if look_up_address(ctx, zone) {
+        return Plans::Children;
     }
-    Plans::Children
+    if choose_target(ctx, zone, round, true) { Plans::Send } else { Plans::Nothing }
 }
 
-fn choose_target(ctx: &mut QueryContext<'_>, zone: &ZoneCut, round: &mut Round) -> bool {
+/// Plans a message to one of the servers whose addresses are known. `last`: also to those that were
+/// of no use already.
+fn choose_target(
+    ctx: &mut QueryContext<'_>,
+    zone: &ZoneCut,
+    round: &mut Round,
+    last: bool,
+) -> bool {
     let candidates = candidates(ctx, zone);
     let force_tcp = ctx.query.flags.contains(QueryFlags::TCP);
     let core = &mut *ctx.core;
     let now = ctx.now.mono;
     let Some(choice) =
-        choose(&core.servers, &mut core.chance, now, round, &candidates, force_tcp)
+        choose(&core.servers, &mut core.chance, now, round, &candidates, Scope { force_tcp, last })
     else {
         return false;
     };
@@ -133,7 +140,8 @@ fn candidates(ctx: &QueryContext<'_>, zone: &ZoneCut) -> SmallVec<[Candidate; 16
             .collect(),
         Servers::Authoritative(servers) => {
             // Whoever wrote a loopback address into the hints meant it; one in glue is an attack.
-            let allow_local = zone.name.is_root() || ctx.query.flags.contains(QueryFlags::ALLOW_LOCAL);
+            let allow_local =
+                zone.name.is_root() || ctx.query.flags.contains(QueryFlags::ALLOW_LOCAL);
             servers
                 .iter()
                 .enumerate()

@@ -43,9 +43,7 @@ pub(super) fn classify(ctx: &mut QueryContext<'_>) -> State {
             trace!(ctx, Iterate, "<= {}", describe(&outcome, &reply));
             ctx.request.budget.barren_lookups = 0;
             let state = match outcome {
-                Outcome::Referral { .. } | Outcome::Deeper | Outcome::Unminimised => {
-                    State::Produce
-                }
+                Outcome::Referral { .. } | Outcome::Deeper | Outcome::Unminimised => State::Produce,
                 _ => State::Done,
             };
             ctx.query.outcome = Some(outcome);
@@ -80,19 +78,21 @@ fn judge(
     // A server that points upwards does not serve the zone, whatever its AA bit says.
     let is_upward = !cut.is_forward() && negative::points_upwards(reply, &cut.name);
     scrub::scrub(reply, &cut.name, ask.class);
+    let says_something = !reply.answer.is_empty();
     if let Some(outcome) = answer(ctx, reply, cut, ask)? {
         rank(ctx, reply, true);
         return Ok(outcome);
     }
-    if !cut.is_forward() && reply.rcode == Rcode::NOERROR {
-        if let Some(outcome) = refer(ctx, reply, cut, ask)? {
-            return Ok(outcome);
-        }
+    if !cut.is_forward()
+        && reply.rcode == Rcode::NOERROR
+        && let Some(outcome) = refer(ctx, reply, cut, ask)?
+    {
+        return Ok(outcome);
     }
     if is_upward {
         return Err(Useless::Lame);
     }
-    let outcome = deny(ctx, reply, cut, ask)?;
+    let outcome = deny(ctx, reply, cut, ask, says_something)?;
     rank(ctx, reply, true);
     Ok(outcome)
 }
@@ -185,12 +185,15 @@ fn deny(
     reply: &mut Reply,
     cut: &ZoneCut,
     ask: &Ask,
+    says_something: bool,
 ) -> Result<Outcome, Useless> {
     let has_soa = negative::has_soa(reply, &cut.name, &ask.name);
     if reply.rcode == Rcode::YXDOMAIN {
         return Err(Useless::Senseless);
     }
-    if !reply.authoritative && !has_soa && !cut.is_forward() && !is_permissive(ctx) {
+    // Records of another type than the one asked for deny the latter, as upstream sees it.
+    let is_credible = reply.authoritative || has_soa || says_something;
+    if !is_credible && !cut.is_forward() && !is_permissive(ctx) {
         return Err(Useless::Lame);
     }
     if ask.minimised {
@@ -252,4 +255,3 @@ fn describe(outcome: &Outcome, reply: &Reply) -> String {
         Outcome::Failed(rcode) => format!("failed, rcode: {rcode}"),
     }
 }
-

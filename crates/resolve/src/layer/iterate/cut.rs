@@ -98,10 +98,9 @@ pub(super) fn fill_from_cache(ctx: &mut QueryContext<'_>, cut: &mut ZoneCut, ser
             continue;
         }
         let mut addresses = Vec::new();
-        for (wanted, rtype, lookup) in [
-            (ipv4, Rtype::A, &mut server.ipv4),
-            (ipv6, Rtype::AAAA, &mut server.ipv6),
-        ] {
+        for (wanted, rtype, lookup) in
+            [(ipv4, Rtype::A, &mut server.ipv4), (ipv6, Rtype::AAAA, &mut server.ipv6)]
+        {
             if !wanted || *lookup == Lookup::Done {
                 continue;
             }

@@ -12,12 +12,8 @@ use crate::zone_cut::ZoneCut;
 
 /// The next question to the servers of a zone.
 pub(super) fn next_ask(query: &mut Query, cut: &ZoneCut) -> Ask {
-    let full = Ask {
-        name: query.name.clone(),
-        rtype: query.rtype,
-        class: query.class,
-        minimised: false,
-    };
+    let full =
+        Ask { name: query.name.clone(), rtype: query.rtype, class: query.class, minimised: false };
     if query.flags.contains(QueryFlags::NO_MINIMIZE)
         || query.minimise.off
         || query.minimise.steps >= MINIMISE_STEPS_MAX

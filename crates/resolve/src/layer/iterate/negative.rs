@@ -24,11 +24,9 @@ pub(super) fn points_upwards(reply: &Reply, apex: &Name) -> bool {
         && !reply.authority.iter().any(|signed| signed.set.rtype == Rtype::SOA)
 }
 
-/// Keeps of the authority section what proves absence: the SOA and NSEC or NSEC3.
+/// Prepares the authority section of a denial. As upstream everything of the zone stays: the SOA,
+/// NSEC or NSEC3, and also the NS set that some servers add.
 pub(super) fn keep_proofs(reply: &mut Reply) {
-    reply.authority.retain(|signed| {
-        matches!(signed.set.rtype, Rtype::SOA | Rtype::NSEC | Rtype::NSEC3)
-    });
     // SOA first, as everybody expects it.
     reply.authority.sort_by_key(|signed| signed.set.rtype != Rtype::SOA);
     reply.additional.clear();

@@ -8,9 +8,7 @@ use crate::reply::Reply;
 /// class. Glue for names elsewhere is judged by [`super::referral`] before.
 pub(super) fn scrub(reply: &mut Reply, apex: &Name, class: dns::Class) {
     for section in [&mut reply.answer, &mut reply.authority] {
-        section.retain(|signed| {
-            signed.set.class == class && signed.set.owner.is_at_or_below(apex)
-        });
+        section.retain(|signed| signed.set.class == class && signed.set.owner.is_at_or_below(apex));
     }
     reply.additional.retain(|signed| signed.set.class == class);
 }
