@@ -77,6 +77,13 @@ pub trait Layer {
     /// The hooks it implements, asked once when it is inserted.
     fn hooks(&self) -> Hooks;
 
+    /// May an answer that passed this layer once be given to other clients without asking it
+    /// again? No for layers that look at the client, change their mind, or do something for every
+    /// request; while one of those is in the stack, every request goes through all layers.
+    fn is_transparent(&self) -> bool {
+        false
+    }
+
     /// A request has come. [`State::Done`]: the response is complete; [`State::Fail`]: SERVFAIL
     /// unless the response says otherwise.
     fn begin(&mut self, _ctx: &mut RequestContext<'_>, state: State) -> State {

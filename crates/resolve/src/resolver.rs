@@ -8,6 +8,7 @@
 //! This file owns the requests and says when they are worked on; [`crate::driver`] does the work,
 //! `resolver/exchanges.rs` sends and receives.
 
+mod answers;
 mod exchanges;
 mod intake;
 
@@ -21,6 +22,7 @@ use store::cache::{Cache, TtlBounds};
 use store::kv::{StoreError, memory};
 
 use crate::action::{Action, ExchangeFault, ExchangeId, ReplyVerdict};
+use crate::answer_cache::{AnswerCache, AnswerCacheLimits};
 use crate::chance::Chance;
 use crate::client::Client;
 use crate::core::Core;
@@ -73,6 +75,7 @@ struct Slot {
 pub struct Resolver {
     core: Core,
     layers: LayerStack,
+    answers: AnswerCache,
     requests: Slab<Slot>,
     request_number: u32,
     exchanges: Exchanges,
@@ -88,6 +91,7 @@ impl Resolver {
     pub fn new(parts: ResolverParts) -> Resolver {
         let mut chance = Chance::new(parts.seed);
         let key = Keyed(chance.key(), chance.key());
+        let answers = (chance.key(), chance.key());
         let mut layers = LayerStack::new();
         let mut push = |layer| {
             // At the end there is always a place.
@@ -107,6 +111,7 @@ impl Resolver {
                 log: Log::default(),
             },
             layers,
+            answers: AnswerCache::new(answers, AnswerCacheLimits::default()),
             requests: Slab::new(),
             request_number: 0,
             exchanges: Exchanges::default(),
@@ -132,21 +137,9 @@ impl Resolver {
     fn put_in_force(&mut self, settings: Settings) {
         self.core.cache.set_bounds(TtlBounds { min: settings.ttl_min, max: settings.ttl_max });
         self.core.log.everything = settings.trace;
+        self.answers.set_rotation(settings.reorder_rr);
+        self.answers.clear();
         self.core.settings = Arc::new(settings);
-    }
-
-    /// The path of a hit: if the finished answer is at hand, writes it to `out` (cleared first) and
-    /// returns true. Otherwise nothing happened, and the same bytes go to
-    /// [`Resolver::handle_request`].
-    pub fn answer_cached(
-        &mut self,
-        _now: Now,
-        _client: &Client,
-        _wire: &[u8],
-        out: &mut Vec<u8>,
-    ) -> bool {
-        out.clear();
-        false
     }
 
     /// A message from a client. Ends, now or later, in exactly one `Respond` or `Drop`.
@@ -243,8 +236,10 @@ impl Resolver {
         &mut self.layers
     }
 
-    /// The cache, for the commands that look into it and clear it.
+    /// The cache, for the commands that look into it and clear it. Finished answers are
+    /// forgotten, since they may rest on what the caller is about to change.
     pub fn cache_mut(&mut self) -> &mut Cache {
+        self.answers.clear();
         &mut self.core.cache
     }
 
@@ -343,6 +338,7 @@ impl Resolver {
             } else {
                 let core = &mut self.core;
                 let wire = response::compose(&request, &core.settings, &mut core.chance);
+                self.keep_answer(now, &request, &wire);
                 self.respond(request.client, wire);
             }
         }

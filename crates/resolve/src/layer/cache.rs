@@ -31,6 +31,10 @@ impl Layer for CacheLayer {
         Hooks::PRODUCE | Hooks::CONSUME
     }
 
+    fn is_transparent(&self) -> bool {
+        true
+    }
+
     fn produce(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
         if state != State::Produce || ctx.query.cache_tried {
             return state;

@@ -39,6 +39,10 @@ impl Layer for Iterate {
         if state == State::Produce && glue::answers(ctx) { State::Consume } else { state }
     }
 
+    fn is_transparent(&self) -> bool {
+        true
+    }
+
     fn consume(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
         // What the cache or local data says has its meaning already.
         if state == State::Fail || ctx.query.outcome.is_some() {

@@ -22,6 +22,10 @@ impl Layer for RefuseNord {
         Hooks::BEGIN
     }
 
+    fn is_transparent(&self) -> bool {
+        true
+    }
+
     fn begin(&mut self, ctx: &mut RequestContext<'_>, state: State) -> State {
         if state == State::Fail || state == State::Done || ctx.request.header.rd() {
             return state;

@@ -32,6 +32,10 @@ pub struct LayerStack {
     entries: Vec<Entry>,
     /// Hooks that any layer has.
     hooks: Hooks,
+    /// Is there a layer that has to see every request?
+    opaque: bool,
+    /// Times the stack was changed: answers made by another stack are no longer good.
+    generation: u64,
 }
 
 impl LayerStack {
@@ -105,11 +109,23 @@ impl LayerStack {
             .map(|(at, entry)| (at, &mut *entry.layer))
     }
 
+    /// May finished answers be given without asking the layers (see [`Layer::is_transparent`])?
+    pub fn is_transparent(&self) -> bool {
+        !self.opaque
+    }
+
+    /// Times the stack was changed.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     fn index(&self, name: &str) -> Option<usize> {
         self.entries.iter().position(|entry| entry.name == name)
     }
 
     fn collect_hooks(&mut self) {
         self.hooks = self.entries.iter().fold(Hooks::empty(), |all, entry| all | entry.hooks);
+        self.opaque = self.entries.iter().any(|entry| !entry.layer.is_transparent());
+        self.generation += 1;
     }
 }
