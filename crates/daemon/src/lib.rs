@@ -1,1 +1,32 @@
 //! The only room with the outside world in it: sockets, the clock, signals, files, processes.
+//!
+//! [`run`] is the program `kresd`. Reading order: `start.rs` (from the command line to a running
+//! worker), `worker.rs` (what happens in a turn), `udp.rs` and `tcp.rs` (clients), `upstream.rs`.
+#![deny(unsafe_code)]
+
+mod alarm;
+mod cli;
+mod clock;
+mod console;
+mod counters;
+mod descriptors;
+mod endpoint;
+mod host;
+mod limits;
+mod listeners;
+mod logging;
+#[allow(unsafe_code, reason = "system calls without a safe wrapper")]
+mod os;
+mod program;
+mod signals;
+mod start;
+mod supervisor;
+mod systemd;
+mod tcp;
+mod token;
+mod udp;
+mod upstream;
+mod watches;
+mod worker;
+
+pub use start::run;

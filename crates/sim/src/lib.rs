@@ -14,7 +14,6 @@ pub mod generate;
 pub mod net;
 pub mod oracle;
 pub mod rpl;
-pub mod sign;
 pub mod simulate;
 pub mod text;
 pub mod trace;

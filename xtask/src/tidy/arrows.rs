@@ -107,6 +107,7 @@ const ROOMS: &[Room] = &[
             "hashbrown",
             "libc",
             "nix",
+            "rand_chacha",
             "rand_core",
             "sd-notify",
             "siphasher",

@@ -1,0 +1,42 @@
+//! `log_level`, `log_target`, `log_groups`.
+
+use lua::host::{HostError, LogLevel, LogTarget, Logging};
+
+use super::DaemonHost;
+use crate::logging;
+
+impl Logging for DaemonHost {
+    fn log_level(&self) -> LogLevel {
+        logging::level()
+    }
+
+    fn set_log_level(&self, level: LogLevel) {
+        logging::set_level(level);
+        self.worker.change_settings(|settings| settings.trace = level == LogLevel::Debug);
+    }
+
+    fn log_target(&self) -> LogTarget {
+        logging::target()
+    }
+
+    fn set_log_target(&self, target: LogTarget) -> Result<(), HostError> {
+        logging::set_target(target);
+        Ok(())
+    }
+
+    fn log_debug_groups(&self) -> Vec<&'static str> {
+        logging::debug_groups()
+    }
+
+    fn set_log_debug_group(&self, tag: &'static str, on: bool) {
+        logging::set_debug_group(tag, on);
+    }
+
+    fn log_enabled(&self, tag: &str, level: LogLevel) -> bool {
+        logging::is_enabled(tag, level)
+    }
+
+    fn log(&self, tag: &str, level: LogLevel, message: &str) {
+        logging::write(tag, level, format_args!("{message}"));
+    }
+}

@@ -1,0 +1,387 @@
+//! `net`: endpoints, source addresses, sizes.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lua::host::{
+    BoundEndpoint, HostError, Interface, Listen, ListenAddress, Network, Padding, Protocol,
+    TlsClient, TlsFiles,
+};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{AddressFamily, getsockopt, sockopt};
+use tokio::task::spawn_local;
+
+use super::DaemonHost;
+use crate::listeners::{self, Place};
+use crate::logging::log;
+use crate::upstream::Source;
+use crate::{console, endpoint, os};
+
+/// The kinds of endpoint that are known, and not served by this program.
+const UNSERVED: [&str; 5] = ["tls", "doh2", "doh_legacy", "webmgmt", "xdp"];
+
+/// What is set and has no other home.
+pub(super) struct State {
+    tls_files: RefCell<Option<TlsFiles>>,
+    tls_padding: Cell<Padding>,
+    tls_clients: RefCell<Vec<TlsClient>>,
+    tls_handshake_ms: Cell<u64>,
+    proxy_allowed: RefCell<Vec<(IpAddr, u8)>>,
+    doh_headers: RefCell<Vec<String>>,
+    kinds: RefCell<Vec<String>>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            tls_files: RefCell::default(),
+            tls_padding: Cell::new(Padding::Recommended),
+            tls_clients: RefCell::default(),
+            tls_handshake_ms: Cell::new(6000),
+            proxy_allowed: RefCell::default(),
+            doh_headers: RefCell::default(),
+            kinds: RefCell::default(),
+        }
+    }
+}
+
+fn unsupported(listen: &Listen) -> HostError {
+    HostError::refused(format!(
+        "kind '{}' does not go with that sort of address: dns takes an IP address, control a path",
+        listen.kind
+    ))
+}
+
+fn system(action: String) -> impl FnOnce(std::io::Error) -> HostError {
+    move |source| HostError::System { action, source }
+}
+
+impl DaemonHost {
+    fn listen_dns(&self, address: SocketAddr, freebind: bool) -> Result<(), HostError> {
+        if self.worker.listeners.is_open(address) {
+            return Err(HostError::refused(format!(
+                "bind to '{}': Address already in use; this process listens there already",
+                endpoint::display(address)
+            )));
+        }
+        let refused = |error: endpoint::BindError| HostError::refused(error.to_string());
+        let udp = endpoint::bind_udp(address, freebind).map_err(refused)?;
+        let tcp = endpoint::bind_tcp(address, freebind).map_err(refused)?;
+        let what = || format!("listen on '{}'", endpoint::display(address));
+        listeners::serve_udp(&self.worker, udp, freebind).map_err(system(what()))?;
+        listeners::serve_tcp(&self.worker, tcp, freebind).map_err(|error| {
+            self.worker.listeners.close(address.ip(), Some(address.port()));
+            system(what())(error)
+        })
+    }
+
+    /// Opens a control socket.
+    pub(crate) fn listen_control(&self, path: &Path) -> Result<(), HostError> {
+        let failed = |source| HostError::System {
+            action: format!("control socket '{}'", path.display()),
+            source,
+        };
+        let path = std::path::absolute(path).map_err(failed)?;
+        if self.worker.listeners.is_open_path(&path) {
+            return Err(failed(std::io::ErrorKind::AddrInUse.into()));
+        }
+        let listener = console::bind(&path).map_err(failed)?;
+        let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;
+        self.serve_control(Place::Unix(path), listener);
+        Ok(())
+    }
+
+    fn serve_control(&self, place: Place, listener: tokio::net::UnixListener) {
+        let program = self.program_cell();
+        let task = spawn_local(async move {
+            // The loop runs only when the configuration has been loaded.
+            let loaded = program.borrow().upgrade();
+            if let Some(program) = loaded {
+                console::serve(program, listener).await;
+            }
+        });
+        self.worker.listeners.add(place, "control", false, task.abort_handle());
+    }
+}
+
+impl Network for DaemonHost {
+    fn listen(&self, listen: &Listen) -> Result<(), HostError> {
+        match (listen.kind.as_str(), &listen.address) {
+            ("dns", ListenAddress::Ip(address)) => self.listen_dns(*address, listen.freebind),
+            ("control", ListenAddress::Unix(path)) => self.listen_control(path),
+            ("dns" | "control", _) => Err(unsupported(listen)),
+            (kind, _)
+                if UNSERVED.contains(&kind)
+                    || self.network.kinds.borrow().iter().any(|k| k == kind) =>
+            {
+                log!(
+                    Notice,
+                    "net",
+                    "kind '{kind}' is not served by this program: {:?} stays closed",
+                    listen.address
+                );
+                Ok(())
+            }
+            (kind, _) => Err(HostError::refused(format!(
+                "network socket kind '{kind}' is not known; known are dns and control"
+            ))),
+        }
+    }
+
+    fn close(&self, address: &ListenAddress, port: Option<u16>) -> bool {
+        match address {
+            ListenAddress::Ip(address) => self.worker.listeners.close(address.ip(), port),
+            ListenAddress::Unix(path) => {
+                std::path::absolute(path).is_ok_and(|path| self.worker.listeners.close_path(&path))
+            }
+            ListenAddress::Interface(_) => false,
+        }
+    }
+
+    fn endpoints(&self) -> Vec<BoundEndpoint> {
+        let show = |info: listeners::EndpointInfo| {
+            let (address, protocol) = match info.place {
+                Place::Udp(address) => (ListenAddress::Ip(address), Protocol::Udp),
+                Place::Tcp(address) => (ListenAddress::Ip(address), Protocol::Tcp),
+                Place::Unix(path) => (ListenAddress::Unix(path), Protocol::Stream),
+            };
+            BoundEndpoint { address, kind: info.kind, protocol, freebind: info.freebind }
+        };
+        self.worker.listeners.list().into_iter().map(show).collect()
+    }
+
+    fn interfaces(&self) -> Result<Vec<Interface>, HostError> {
+        let all = getifaddrs().map_err(|errno| system("interfaces".to_owned())(errno.into()))?;
+        let mut interfaces: Vec<Interface> = Vec::new();
+        for entry in all {
+            let position = match interfaces.iter().position(|i| i.name == entry.interface_name) {
+                Some(position) => position,
+                None => {
+                    let name = entry.interface_name.clone();
+                    interfaces.push(Interface { name, addresses: Vec::new(), mac: [0; 6] });
+                    interfaces.len() - 1
+                }
+            };
+            let (Some(interface), Some(address)) = (interfaces.get_mut(position), entry.address)
+            else {
+                continue;
+            };
+            if let Some(v4) = address.as_sockaddr_in() {
+                interface.addresses.push(v4.ip().to_string());
+            } else if let Some(v6) = address.as_sockaddr_in6() {
+                let ip = v6.ip();
+                let scope = if ip.is_unicast_link_local() { &interface.name } else { "" };
+                let mark = if scope.is_empty() { "" } else { "%" };
+                interface.addresses.push(format!("{ip}{mark}{scope}"));
+            } else if let Some(link) = address.as_link_addr() {
+                interface.mac = link.addr().unwrap_or_default();
+            }
+        }
+        Ok(interfaces)
+    }
+
+    fn interface_index(&self, name: &str) -> Option<u32> {
+        endpoint::interface_index(name)
+    }
+
+    fn bufsize(&self) -> (u16, u16) {
+        self.worker.with_settings(|s| (s.udp_size_downstream, s.udp_size_upstream))
+    }
+
+    fn set_bufsize(&self, downstream: u16, upstream: u16) -> Result<(), HostError> {
+        self.worker.change_settings(|settings| {
+            settings.udp_size_downstream = downstream;
+            settings.udp_size_upstream = upstream;
+        });
+        Ok(())
+    }
+
+    fn tcp_pipeline(&self) -> u16 {
+        u16::try_from(self.worker.stream_limits().pipeline).unwrap_or(u16::MAX)
+    }
+
+    fn set_tcp_pipeline(&self, limit: u16) -> Result<(), HostError> {
+        let mut limits = self.worker.stream_limits();
+        limits.pipeline = usize::from(limit);
+        self.worker.set_stream_limits(limits);
+        Ok(())
+    }
+
+    fn tcp_in_idle(&self) -> u64 {
+        u64::try_from(self.worker.stream_limits().idle.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn set_tcp_in_idle(&self, ms: u64) -> Result<(), HostError> {
+        let mut limits = self.worker.stream_limits();
+        limits.idle = Duration::from_millis(ms);
+        self.worker.set_stream_limits(limits);
+        Ok(())
+    }
+
+    fn tls_handshake_timeout(&self) -> u64 {
+        self.network.tls_handshake_ms.get()
+    }
+
+    fn set_tls_handshake_timeout(&self, ms: u64) -> Result<(), HostError> {
+        self.network.tls_handshake_ms.set(ms);
+        Ok(())
+    }
+
+    fn outgoing_v4(&self) -> Option<Ipv4Addr> {
+        self.worker.upstream.source.get().v4
+    }
+
+    fn set_outgoing_v4(&self, address: Option<Ipv4Addr>) -> Result<(), HostError> {
+        let source = self.worker.upstream.source.get();
+        self.worker.upstream.source.set(Source { v4: address, ..source });
+        Ok(())
+    }
+
+    fn outgoing_v6(&self) -> Option<Ipv6Addr> {
+        self.worker.upstream.source.get().v6
+    }
+
+    fn set_outgoing_v6(&self, address: Option<Ipv6Addr>) -> Result<(), HostError> {
+        let source = self.worker.upstream.source.get();
+        self.worker.upstream.source.set(Source { v6: address, ..source });
+        Ok(())
+    }
+
+    fn tls_files(&self) -> Option<TlsFiles> {
+        self.network.tls_files.borrow().clone()
+    }
+
+    fn set_tls_files(&self, files: &TlsFiles) -> Result<(), HostError> {
+        for path in [&files.certificate, &files.key] {
+            std::fs::File::open(path).map_err(system(format!("TLS file '{}'", path.display())))?;
+        }
+        *self.network.tls_files.borrow_mut() = Some(files.clone());
+        Ok(())
+    }
+
+    fn tls_padding(&self) -> Padding {
+        self.network.tls_padding.get()
+    }
+
+    fn set_tls_padding(&self, padding: Padding) -> Result<(), HostError> {
+        self.network.tls_padding.set(padding);
+        Ok(())
+    }
+
+    fn set_tls_ticket_secret(&self, _secret: Option<&[u8]>) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn tls_clients(&self) -> Vec<TlsClient> {
+        self.network.tls_clients.borrow().clone()
+    }
+
+    fn set_tls_client(&self, client: &TlsClient) -> Result<(), HostError> {
+        self.clear_tls_client(client.address);
+        self.network.tls_clients.borrow_mut().push(client.clone());
+        Ok(())
+    }
+
+    fn clear_tls_client(&self, address: SocketAddr) -> bool {
+        let mut clients = self.network.tls_clients.borrow_mut();
+        let before = clients.len();
+        clients.retain(|client| client.address != address);
+        before != clients.len()
+    }
+
+    fn proxy_allowed(&self) -> Vec<(IpAddr, u8)> {
+        self.network.proxy_allowed.borrow().clone()
+    }
+
+    fn set_proxy_allowed(&self, networks: &[(IpAddr, u8)]) -> Result<(), HostError> {
+        *self.network.proxy_allowed.borrow_mut() = networks.to_vec();
+        Ok(())
+    }
+
+    fn doh_headers(&self) -> Vec<String> {
+        self.network.doh_headers.borrow().clone()
+    }
+
+    fn set_doh_headers(&self, names: &[String]) -> Result<(), HostError> {
+        *self.network.doh_headers.borrow_mut() = names.to_vec();
+        Ok(())
+    }
+
+    fn declare_kind(&self, kind: &str, served: bool) -> Result<bool, HostError> {
+        let mut kinds = self.network.kinds.borrow_mut();
+        let before = kinds.iter().any(|known| known == kind);
+        kinds.retain(|known| known != kind);
+        if served {
+            kinds.push(kind.to_owned());
+        }
+        Ok(before)
+    }
+
+    fn set_bpf(&self, _program_fd: Option<i32>) -> Result<(), HostError> {
+        Err(HostError::Unsupported("BPF on UDP sockets"))
+    }
+
+    fn has_inherited_endpoints(&self) -> bool {
+        self.worker.listeners.are_given()
+    }
+
+    fn run_directory(&self) -> &Path {
+        &self.run_directory
+    }
+}
+
+/// Serves a socket that the process was started with. The kind is that of the command line or of
+/// the socket unit's name; whether it carries datagrams or connections the socket says itself.
+pub(crate) fn serve_inherited(
+    host: &DaemonHost,
+    descriptor: RawFd,
+    kind: &str,
+) -> Result<(), HostError> {
+    let action = || format!("socket passed as descriptor {descriptor}");
+    let socket = os::adopt_socket(descriptor).map_err(system(action()))?;
+    let nix_error = |errno: nix::Error| system(action())(errno.into());
+    let is_stream = getsockopt(&socket, sockopt::SockType).map_err(nix_error)?
+        == nix::sys::socket::SockType::Stream;
+    let family = os::family_of(descriptor).map_err(system(action()))?;
+    host.worker.listeners.set_given();
+    match (kind, family, is_stream) {
+        ("dns", Some(AddressFamily::Inet | AddressFamily::Inet6), false) => {
+            let socket = UdpSocket::from(socket);
+            socket.set_nonblocking(true).map_err(system(action()))?;
+            endpoint::prepare_inherited_udp(&socket).map_err(system(action()))?;
+            listeners::serve_udp(&host.worker, socket, false).map_err(system(action()))
+        }
+        ("dns", Some(AddressFamily::Inet | AddressFamily::Inet6), true) => {
+            let socket = TcpListener::from(socket);
+            socket.set_nonblocking(true).map_err(system(action()))?;
+            listeners::serve_tcp(&host.worker, socket, false).map_err(system(action()))
+        }
+        ("control", Some(AddressFamily::Unix), true) => {
+            let listener = std::os::unix::net::UnixListener::from(socket);
+            listener.set_nonblocking(true).map_err(system(action()))?;
+            let address = listener.local_addr().map_err(system(action()))?;
+            let path = address.as_pathname().map(PathBuf::from).unwrap_or_default();
+            let listener =
+                tokio::net::UnixListener::from_std(listener).map_err(system(action()))?;
+            host.serve_control(Place::Unix(path), listener);
+            Ok(())
+        }
+        _ if UNSERVED.contains(&kind) => {
+            log!(
+                Notice,
+                "net",
+                "kind '{kind}' is not served by this program: {} stays unused",
+                action()
+            );
+            Ok(())
+        }
+        _ => Err(HostError::refused(format!(
+            "{}: kind '{kind}' does not go with that sort of socket; dns takes UDP or listening \
+             TCP sockets, control takes listening UNIX sockets",
+            action()
+        ))),
+    }
+}

@@ -1,0 +1,86 @@
+//! Every bound of the daemon, in one place, with its reason.
+
+use std::time::Duration;
+
+/// Datagrams taken and given with one system call. More gains nothing: at 32 the call itself is
+/// three per cent of the work.
+pub(crate) const BATCH: usize = 32;
+
+/// Batches taken from one socket before other sources get their turn.
+pub(crate) const BATCHES_PER_TURN: usize = 16;
+
+/// Longest datagram taken from a client, in octets. Queries have a hundred; what is cut off at
+/// this is dropped.
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 4096;
+
+/// Longest datagram taken from an upstream, in octets: the most that UDP carries.
+pub(crate) const REPLY_BYTES_MAX: usize = 65_535;
+
+/// Wanted size of the kernel's buffers of a listening UDP socket, in octets: some ten thousand
+/// queries that came while the worker was busy elsewhere. The kernel may give less.
+pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Connections that the kernel has accepted and the worker has not.
+pub(crate) const BACKLOG: i32 = 1024;
+
+/// Client connections accepted in one go, before other sources get their turn.
+pub(crate) const ACCEPTS_PER_TURN: usize = 32;
+
+/// Octets read from a stream with one system call.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+
+/// Client connections of one worker.
+pub(crate) const CLIENT_STREAMS_MAX: usize = 10_000;
+
+/// Connections that a client (one IPv4 address, one IPv6 /56) may keep when there is no room for
+/// another client's.
+pub(crate) const CLIENT_STREAMS_PER_PEER: usize = 64;
+
+/// Memory of all client connections' buffers together, in octets. When it is used up, the
+/// connections that hold more than [`CLIENT_BUFFER_SMALL`] are closed as they grow.
+pub(crate) const CLIENT_BUFFERS_MAX: usize = 48 * 1024 * 1024;
+
+/// What a connection may hold in any case, in octets.
+pub(crate) const CLIENT_BUFFER_SMALL: usize = 16 * 1024;
+
+/// Descriptors that are not given to sockets of exchanges and clients: listeners, the store, log,
+/// console, files that Lua opens.
+pub(crate) const DESCRIPTORS_RESERVED: usize = 32;
+
+/// Fewer descriptors than this deserve a warning: each question under way needs one.
+pub(crate) const DESCRIPTORS_WANTED: u64 = 524_288;
+
+/// Tries at a free random port before there is "none". With half of all ports taken, all of them
+/// fail once in sixty thousand times.
+pub(crate) const PORT_ATTEMPTS: usize = 16;
+
+/// The lowest port that questions leave from: below, binding is a privilege.
+pub(crate) const PORT_MIN: u16 = 1024;
+
+/// Events taken from the upstream sockets in one turn.
+pub(crate) const UPSTREAM_EVENTS: usize = 64;
+
+/// Datagrams read from one upstream socket in one turn: a flood of forged replies to one port
+/// does not stop the others.
+pub(crate) const REPLIES_PER_SOCKET: usize = 8;
+
+/// Connections to upstreams, idle ones included.
+pub(crate) const UPSTREAM_STREAMS_MAX: usize = 512;
+
+/// Console connections.
+pub(crate) const CONTROL_STREAMS_MAX: usize = 64;
+
+/// Longest command on the console, in octets.
+pub(crate) const COMMAND_BYTES_MAX: usize = 1024 * 1024;
+
+/// A worker that ended is started again after this, twice as long each time.
+pub(crate) const RESTART_DELAY_MIN: Duration = Duration::from_secs(1);
+
+/// The longest such pause.
+pub(crate) const RESTART_DELAY_MAX: Duration = Duration::from_secs(32);
+
+/// How long the other workers may take to end before they are killed.
+pub(crate) const STOP_WAIT: Duration = Duration::from_secs(10);
+
+/// A worker that ends with an error before this could not start; later, it is started again.
+pub(crate) const STARTED_AFTER: Duration = Duration::from_secs(5);

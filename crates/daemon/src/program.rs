@@ -1,0 +1,78 @@
+//! The worker and the interpreter together: commands, timers and events of the configuration.
+
+use std::rc::Rc;
+
+use lua::Interpreter;
+use lua::host::QueryId;
+use resolve::Mono;
+use tokio::sync::Notify;
+use tokio::time::{Duration, sleep_until};
+
+use crate::host::DaemonHost;
+
+/// A configured process.
+pub(crate) struct Program {
+    pub(crate) host: Rc<DaemonHost>,
+    pub(crate) interpreter: Interpreter,
+    quiet: bool,
+    /// Lua was entered: its next deadline may be another one.
+    entered: Notify,
+}
+
+impl Program {
+    /// A program whose configuration has been loaded.
+    pub(crate) fn new(host: Rc<DaemonHost>, interpreter: Interpreter, quiet: bool) -> Program {
+        Program { host, interpreter, quiet, entered: Notify::new() }
+    }
+
+    /// No prompts?
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Has the end been asked for?
+    pub(crate) fn is_quitting(&self) -> bool {
+        self.host.quitting.get()
+    }
+
+    /// Runs a command; what it has set holds when it returns.
+    pub(crate) fn eval(&self, line: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
+        let answer = self.interpreter.eval_line(line);
+        self.host.worker.apply();
+        self.entered.notify_one();
+        answer
+    }
+}
+
+/// Runs Lua's timers and callbacks.
+pub(crate) async fn run(program: Rc<Program>) {
+    let worker = &program.host.worker;
+    loop {
+        let deadline = program.interpreter.next_deadline();
+        let due = async {
+            match deadline {
+                Some(ms) => {
+                    let at = Mono::default() + Duration::from_millis(ms);
+                    sleep_until(worker.clock.instant(at)).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = program.entered.notified() => {}
+            () = due => program.interpreter.handle_deadline(),
+            () = worker.answers.arrived() => {
+                while let Some((number, wire)) = worker.answers.take() {
+                    program.interpreter.handle_resolved(QueryId(number.into()), wire.as_deref());
+                }
+            }
+            ready = program.host.watches.ready() => {
+                for (watch, status) in ready {
+                    program.interpreter.handle_readable(watch, status);
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        worker.apply();
+    }
+}

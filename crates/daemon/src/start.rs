@@ -1,0 +1,262 @@
+//! From the command line to a running worker, and from there to the exit status.
+
+use std::os::fd::RawFd;
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Parser;
+use clap::error::ErrorKind;
+use lua::host::{Host, Network};
+use lua::{Interpreter, InterpreterError};
+use nix::unistd::{AccessFlags, access};
+use resolve::Settings;
+use tokio::runtime::Builder;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::cli::{ConfigChoice, Options, VERSION_LINE};
+use crate::clock::Clock;
+use crate::host::{CONTROL_DIRECTORY, DaemonHost, serve_inherited};
+use crate::logging::{self, Level, log};
+use crate::program::{self, Program};
+use crate::signals::FinalSignals;
+use crate::supervisor::{self, Role};
+use crate::watches::Watches;
+use crate::worker::{Worker, WorkerParts};
+use crate::{alarm, console, descriptors, endpoint, os, systemd, upstream};
+
+/// The file that is run without `-c`, if it is there.
+const DEFAULT_CONFIG: &str = "config";
+/// With this in the environment there are no default endpoints and no control socket.
+const NO_LISTEN: &str = "KRESD_NO_LISTEN";
+/// Exit status of a command line that cannot be read.
+const STATUS_USAGE: u8 = 2;
+/// Exit status of a program that could not start.
+const STATUS_FAILED: u8 = 1;
+
+/// The program `kresd`.
+pub fn run() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            let _nobody = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp);
+            return ExitCode::from(if asked { 0 } else { STATUS_USAGE });
+        }
+    };
+    if options.version {
+        use std::io::Write;
+        let _nobody = writeln!(std::io::stdout(), "{VERSION_LINE}");
+        return ExitCode::SUCCESS;
+    }
+    if options.verbose {
+        logging::set_level(Level::Debug);
+    }
+    log_panics();
+    match start(&options) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            log!(Crit, "system", "{error:#}");
+            ExitCode::from(STATUS_FAILED)
+        }
+    }
+}
+
+/// Panics are bugs; their place goes to the log like everything else.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let trace = std::backtrace::Backtrace::capture();
+        log!(Crit, "system", "bug, please report: {panic}\n{trace}");
+    }));
+}
+
+fn start(options: &Options) -> Result<u8> {
+    let workers = options.workers().map_err(|text| anyhow!(text))?;
+    enter_run_directory(&options.rundir)?;
+    check_configs(options)?;
+    let sockets = inherited(options)?;
+    if workers > 1 && !sockets.is_empty() {
+        bail!("sockets that are passed to the program go to one worker: use -f 1, or no sockets");
+    }
+    let descriptors = descriptors::raise_limit();
+    if workers > 1
+        && let Role::Parent(status) = supervisor::run(workers)?
+    {
+        return Ok(status);
+    }
+    let interactive = options.is_interactive() && sockets.is_empty();
+    if interactive && !console::input_is_usable() {
+        bail!(
+            "standard input is neither a terminal nor a pipe; use '-n' to run without reading \
+             commands from it"
+        );
+    }
+    // Nothing of the runtime existed before this line: see the fork above.
+    let runtime = Builder::new_current_thread().enable_all().build().context("event loop")?;
+    let tasks = LocalSet::new();
+    runtime.block_on(tasks.run_until(work(options, workers, sockets, descriptors, interactive)))?;
+    Ok(0)
+}
+
+/// Changes to the run directory, which has to be one that files can be made in.
+fn enter_run_directory(path: &Path) -> Result<()> {
+    let usable = std::env::set_current_dir(path)
+        .and_then(|()| Ok(access(".", AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK)?));
+    usable.map_err(|error| {
+        anyhow!(
+            "rundir '{}': {}; it holds the cache and the control sockets, so give a directory \
+             that exists and that this user can write to",
+            path.display(),
+            plain(&error)
+        )
+    })
+}
+
+/// The words of the system without the number of the error.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// A file that is not there is told before anything is opened.
+fn check_configs(options: &Options) -> Result<()> {
+    let ConfigChoice::Files(paths) = options.config() else { return Ok(()) };
+    for path in paths {
+        if let Err(error) = std::fs::File::open(&path) {
+            let directory = std::env::current_dir().unwrap_or_default();
+            bail!(
+                "config '{}' (workdir '{}'): {}",
+                path.display(),
+                directory.display(),
+                plain(&error)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The sockets of `-S` and of the service manager, each with its kind.
+fn inherited(options: &Options) -> Result<Vec<(RawFd, String)>> {
+    let mut sockets = Vec::new();
+    for text in &options.descriptors {
+        let (number, kind) = text.split_once(':').unwrap_or((text, "dns"));
+        let number = number.parse().ok().filter(|number| *number >= 0);
+        let number = number.ok_or_else(|| {
+            anyhow!("incorrect value passed to '-S/--fd': {text}; it takes FD or FD:KIND")
+        })?;
+        sockets.push((number, kind.to_owned()));
+    }
+    for (number, name) in systemd::inherited_sockets() {
+        let kind = match name.as_str() {
+            "" | "unknown" => "dns".to_owned(),
+            name => name.to_owned(),
+        };
+        sockets.push((number, kind));
+    }
+    Ok(sockets)
+}
+
+/// Runs a worker until it is told to end.
+async fn work(
+    options: &Options,
+    workers: u32,
+    sockets: Vec<(RawFd, String)>,
+    descriptors: u64,
+    interactive: bool,
+) -> Result<()> {
+    let mut signals = FinalSignals::new().context("signals")?;
+    let clock = Clock::start();
+    let settings = Settings { trace: options.verbose, ..Settings::default() };
+    let seed = os::random_seed().context("random numbers of the system")?;
+    let parts = WorkerParts { clock, settings, seed, descriptors };
+    let worker = Rc::new(Worker::new(parts).context("event loop")?);
+    let directory = std::env::current_dir().context("run directory")?;
+    let watches = Rc::new(Watches::new().context("event loop")?);
+    let host = Rc::new(DaemonHost::new(worker.clone(), watches, directory, workers));
+
+    open_from_command_line(&host, options, sockets)?;
+    open_control(&host)?;
+    let interpreter = configure(&host, options)?;
+    let program = Rc::new(Program::new(host.clone(), interpreter, options.quiet));
+    host.set_program(&program);
+    worker.apply();
+
+    spawn_local(alarm::ring(worker.clone()));
+    spawn_local(upstream::udp::receive(worker.clone()));
+    spawn_local(program::run(program.clone()));
+    spawn_local(systemd::feed_watchdog(worker.clone()));
+    if interactive {
+        spawn_local(console::interact(program.clone()));
+    }
+    systemd::ready();
+
+    if !program.is_quitting() {
+        tokio::select! {
+            () = signals.wait() => {}
+            () = worker.quit_asked() => {}
+        }
+    }
+    systemd::stopping();
+    program.interpreter.shutdown();
+    worker.listeners.close_all();
+    Ok(())
+}
+
+/// Opens what `-a`, `-t`, `-S` and the service manager say.
+fn open_from_command_line(
+    host: &Rc<DaemonHost>,
+    options: &Options,
+    sockets: Vec<(RawFd, String)>,
+) -> Result<()> {
+    for (descriptor, kind) in sockets {
+        serve_inherited(host, descriptor, &kind)?;
+    }
+    let plain = options.addresses.iter().map(|text| (text, "dns", 53));
+    let encrypted = options.tls.iter().map(|text| (text, "tls", 853));
+    for (text, kind, port) in plain.chain(encrypted) {
+        let address = endpoint::parse(text, port).ok_or_else(|| {
+            anyhow!("bind to '{text}': Invalid argument; write ADDRESS or ADDRESS@PORT")
+        })?;
+        host.listen(&lua::host::Listen {
+            address: lua::host::ListenAddress::Ip(address),
+            kind: kind.to_owned(),
+            freebind: false,
+            nic_queue: None,
+        })?;
+        host.worker.listeners.set_given();
+    }
+    Ok(())
+}
+
+/// Opens the control socket of this process.
+fn open_control(host: &Rc<DaemonHost>) -> Result<()> {
+    if std::env::var_os(NO_LISTEN).is_some() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(CONTROL_DIRECTORY)
+        .with_context(|| format!("directory '{CONTROL_DIRECTORY}' for control sockets"))?;
+    let path = Path::new(CONTROL_DIRECTORY).join(std::process::id().to_string());
+    Ok(host.listen_control(&path)?)
+}
+
+/// Runs the configuration.
+fn configure(host: &Rc<DaemonHost>, options: &Options) -> Result<Interpreter> {
+    // The interpreter's errors may hold Lua values, which do not leave the thread; their text may.
+    let text = |error: InterpreterError| anyhow!("{error}");
+    let interpreter = Interpreter::new(host.clone() as Rc<dyn Host>).map_err(text)?;
+    let files = match options.config() {
+        ConfigChoice::Nothing => return Ok(interpreter),
+        ConfigChoice::Files(files) => files,
+        ConfigChoice::Automatic if Path::new(DEFAULT_CONFIG).exists() => {
+            vec![DEFAULT_CONFIG.into()]
+        }
+        ConfigChoice::Automatic => Vec::new(),
+    };
+    interpreter.load_defaults().map_err(text)?;
+    for file in files {
+        interpreter.run_config(&file).map_err(text)?;
+    }
+    interpreter.finish_config().map_err(text)?;
+    Ok(interpreter)
+}

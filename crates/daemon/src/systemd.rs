@@ -1,0 +1,51 @@
+//! What systemd wants to know and what it hands over: readiness, watchdog, sockets.
+
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use sd_notify::NotifyState;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::logging::log;
+use crate::worker::Worker;
+
+/// Tells the service manager, if there is one.
+pub(crate) fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        log!(Warning, "system", "cannot notify the service manager: {error}");
+    }
+}
+
+/// Tells that the worker serves.
+pub(crate) fn ready() {
+    notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+}
+
+/// Tells that the worker ends.
+pub(crate) fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// The sockets that were handed over (`LISTEN_FDS`), with their names.
+pub(crate) fn inherited_sockets() -> Vec<(RawFd, String)> {
+    match sd_notify::listen_fds_with_names() {
+        Ok(sockets) => sockets.collect(),
+        Err(error) => {
+            log!(Err, "system", "cannot take the sockets of the service manager: {error}");
+            Vec::new()
+        }
+    }
+}
+
+/// Shows the watchdog that the loop turns, if it watches.
+pub(crate) async fn feed_watchdog(worker: Rc<Worker>) {
+    let Some(period) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = interval(period / 2);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let queries = worker.counters.udp.get() + worker.counters.tcp.get();
+        let status = format!("serving; {queries} queries so far");
+        notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
+    }
+}

@@ -1,0 +1,57 @@
+//! The daemon's word for where an answer has to go, as the resolver carries it about.
+
+/// What a client's token stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Token {
+    /// A UDP socket, by its number.
+    Listener(u32),
+    /// A client's stream: place in the table, and how often the place was used before.
+    Stream { place: u32, round: u16 },
+    /// A question from inside the program, by its number.
+    Internal(u32),
+}
+
+const LISTENER: u64 = 0;
+const STREAM: u64 = 1;
+const INTERNAL: u64 = 2;
+
+impl From<Token> for u64 {
+    fn from(token: Token) -> u64 {
+        match token {
+            Token::Listener(number) => LISTENER << 48 | u64::from(number),
+            Token::Stream { place, round } => {
+                u64::from(round) << 50 | STREAM << 48 | u64::from(place)
+            }
+            Token::Internal(number) => INTERNAL << 48 | u64::from(number),
+        }
+    }
+}
+
+impl From<u64> for Token {
+    fn from(bits: u64) -> Token {
+        let number = bits as u32;
+        match bits >> 48 & 3 {
+            LISTENER => Token::Listener(number),
+            STREAM => Token::Stream { place: number, round: (bits >> 50) as u16 },
+            _ => Token::Internal(number),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_survive_the_journey() {
+        for token in [
+            Token::Listener(0),
+            Token::Listener(u32::MAX),
+            Token::Stream { place: 7, round: 0 },
+            Token::Stream { place: u32::MAX, round: 0x3fff },
+            Token::Internal(9),
+        ] {
+            assert_eq!(Token::from(u64::from(token)), token);
+        }
+    }
+}

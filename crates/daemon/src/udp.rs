@@ -1,0 +1,115 @@
+//! Queries over UDP: sockets that clients send to, read and answered in batches.
+
+#[allow(unsafe_code, reason = "recvmmsg and sendmmsg")]
+pub(crate) mod mmsg;
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use resolve::{Client, ClientProtocol};
+use tokio::io::unix::AsyncFd;
+use tokio::task::yield_now;
+
+use crate::limits::BATCHES_PER_TURN;
+use crate::logging::log;
+use crate::os::watch::watch;
+use crate::token::Token;
+use crate::worker::Worker;
+use mmsg::{Datagram, Inbox, Local, Outbox};
+
+/// A batch with fewer datagrams than this has emptied the socket in all likelihood; asking again
+/// would cost more than waiting.
+const SCARCE: usize = 2;
+
+/// A socket that queries come to.
+pub(crate) struct UdpListener {
+    socket: AsyncFd<UdpSocket>,
+    address: SocketAddr,
+    /// Bound to all addresses: each datagram says which one it came to.
+    wildcard: bool,
+    token: Token,
+}
+
+impl UdpListener {
+    /// Takes a bound, non-blocking socket. To be called within the runtime.
+    pub(crate) fn new(socket: UdpSocket, number: u32) -> io::Result<UdpListener> {
+        let address = socket.local_addr()?;
+        Ok(UdpListener {
+            socket: watch(socket)?,
+            address,
+            wildcard: address.ip().is_unspecified(),
+            token: Token::Listener(number),
+        })
+    }
+
+    /// The address it is bound to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes a batch without waiting.
+    pub(crate) fn receive(&self, inbox: &mut Inbox) -> io::Result<usize> {
+        inbox.receive(self.socket.get_ref().as_fd(), self.wildcard)
+    }
+
+    /// Sends a batch.
+    pub(crate) fn send(&self, outbox: &mut Outbox) -> usize {
+        outbox.send(self.socket.get_ref().as_fd())
+    }
+
+    /// Who sent a datagram.
+    pub(crate) fn client(&self, datagram: &Datagram<'_>) -> Client {
+        let local = match datagram.local {
+            Some(local) => {
+                let mut address = SocketAddr::new(local.address, self.address.port());
+                if let SocketAddr::V6(v6) = &mut address {
+                    v6.set_scope_id(local.interface);
+                }
+                address
+            }
+            None => self.address,
+        };
+        let protocol = ClientProtocol::Udp;
+        Client { token: self.token.into(), peer: datagram.peer, local, protocol }
+    }
+
+    /// Where the answer to a client has to leave from, if the socket alone does not say it.
+    pub(crate) fn source(&self, client: &Client) -> Option<Local> {
+        self.wildcard.then(|| Local {
+            address: client.local.ip(),
+            interface: match client.local {
+                SocketAddr::V4(_) => 0,
+                SocketAddr::V6(local) => local.scope_id(),
+            },
+        })
+    }
+}
+
+/// Serves a socket until the task is ended.
+pub(crate) async fn serve(worker: Rc<Worker>, listener: Rc<UdpListener>) {
+    loop {
+        let Ok(mut guard) = listener.socket.readable().await else { return };
+        let mut drained = false;
+        for _ in 0..BATCHES_PER_TURN {
+            match worker.handle_datagrams(&listener) {
+                Ok(count) => drained = count < SCARCE,
+                Err(error) => {
+                    drained = true;
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        log!(Debug, "io", "receiving on {}: {error}", listener.address);
+                    }
+                }
+            }
+            if drained {
+                guard.clear_ready();
+                break;
+            }
+        }
+        drop(guard);
+        if !drained {
+            yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,553 @@
+//! One worker: the resolver with everything around it that touches the world.
+//!
+//! Whatever happens happens in a turn: the clock is read, the resolver is given what has come (a
+//! batch of datagrams, the queries of a stream, replies, a deadline), its actions are carried out,
+//! and what leaves is sent together. Tasks only wait; they call in here when something is there.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+use resolve::{
+    Action, Client, ClientProtocol, ExchangeFault, ExchangeId, Now, ReplyVerdict, Resolver,
+    ResolverParts, Settings,
+};
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+use transport::server::ServerLimits;
+
+use crate::alarm::Alarm;
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::limits::{
+    CLIENT_STREAMS_MAX, DESCRIPTORS_RESERVED, READ_BYTES, REPLIES_PER_SOCKET, REPLY_BYTES_MAX,
+};
+use crate::listeners::Listeners;
+use crate::logging::log;
+use crate::tcp::admission::ClientStreams;
+use crate::tcp::{ClientStream, StreamEnd};
+use crate::token::Token;
+use crate::udp::UdpListener;
+use crate::udp::mmsg::{Inbox, Outbox};
+use crate::upstream::tcp::UpstreamStream;
+use crate::upstream::{Upstream, tcp};
+
+/// Buffers that every turn uses and none keeps.
+struct Buffers {
+    inbox: Inbox,
+    outbox: Outbox,
+    /// Whose datagrams are in the outbox.
+    outbox_of: Option<Rc<UdpListener>>,
+    stream: Box<[u8]>,
+    reply: Box<[u8; REPLY_BYTES_MAX]>,
+    answer: Vec<u8>,
+    ready: Vec<ExchangeId>,
+}
+
+/// The worker of this process.
+pub(crate) struct Worker {
+    pub(crate) clock: Clock,
+    core: RefCell<Resolver>,
+    buffers: RefCell<Buffers>,
+    pub(crate) listeners: Listeners,
+    pub(crate) streams: ClientStreams,
+    pub(crate) upstream: Upstream,
+    pub(crate) alarm: Alarm,
+    pub(crate) counters: Counters,
+    /// What the resolver is to be set to at the end of the turn.
+    settings: RefCell<Settings>,
+    settings_changed: Cell<bool>,
+    stream_limits: Cell<ServerLimits>,
+    /// Descriptors for clients' connections and exchanges together.
+    descriptors: usize,
+    quitting: Notify,
+    /// Answers to queries from inside the program.
+    pub(crate) answers: Answers,
+}
+
+/// Answers to queries from inside the program, by the query's number.
+#[derive(Default)]
+pub(crate) struct Answers {
+    queue: RefCell<VecDeque<(u32, Option<Vec<u8>>)>>,
+    arrived: Notify,
+}
+
+impl Answers {
+    fn push(&self, number: u32, wire: Option<Vec<u8>>) {
+        self.queue.borrow_mut().push_back((number, wire));
+        self.arrived.notify_one();
+    }
+
+    /// The next answer; `None` inside if the query was dropped.
+    pub(crate) fn take(&self) -> Option<(u32, Option<Vec<u8>>)> {
+        self.queue.borrow_mut().pop_front()
+    }
+
+    /// Waits until there is one.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+}
+
+/// What a worker is made of.
+pub(crate) struct WorkerParts {
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    /// From the system's generator.
+    pub(crate) seed: [u8; 32],
+    /// The process's limit of open files.
+    pub(crate) descriptors: u64,
+}
+
+impl Worker {
+    /// A worker that nobody has come to yet. To be called within the runtime.
+    pub(crate) fn new(parts: WorkerParts) -> io::Result<Worker> {
+        let mut random = ChaCha12Rng::from_seed(parts.seed);
+        let ports = ChaCha12Rng::from_rng(&mut random);
+        let core = Resolver::new(ResolverParts {
+            settings: parts.settings.clone(),
+            seed: seed_from(&mut random),
+        });
+        let buffers = Buffers {
+            inbox: Inbox::new(),
+            outbox: Outbox::new(),
+            outbox_of: None,
+            stream: vec![0; READ_BYTES].into_boxed_slice(),
+            reply: Box::new([0; REPLY_BYTES_MAX]),
+            answer: Vec::new(),
+            ready: Vec::new(),
+        };
+        let descriptors = usize::try_from(parts.descriptors).unwrap_or(usize::MAX);
+        Ok(Worker {
+            clock: parts.clock,
+            core: RefCell::new(core),
+            buffers: RefCell::new(buffers),
+            listeners: Listeners::default(),
+            streams: ClientStreams::default(),
+            upstream: Upstream::new(ports)?,
+            alarm: Alarm::default(),
+            counters: Counters::default(),
+            settings: RefCell::new(parts.settings),
+            settings_changed: Cell::new(false),
+            stream_limits: Cell::default(),
+            descriptors: descriptors.saturating_sub(DESCRIPTORS_RESERVED),
+            quitting: Notify::new(),
+            answers: Answers::default(),
+        })
+    }
+
+    /// The clock's reading.
+    pub(crate) fn now(&self) -> Now {
+        self.clock.read()
+    }
+
+    /// What a client's connection may take.
+    pub(crate) fn stream_limits(&self) -> ServerLimits {
+        self.stream_limits.get()
+    }
+
+    /// Sets that for connections from now on.
+    pub(crate) fn set_stream_limits(&self, limits: ServerLimits) {
+        self.stream_limits.set(limits);
+    }
+
+    /// Connections that clients may have: with few descriptors, most are for exchanges.
+    pub(crate) fn client_streams_max(&self) -> usize {
+        CLIENT_STREAMS_MAX.min(self.descriptors / 4)
+    }
+
+    /// Reads the settings.
+    pub(crate) fn with_settings<R>(&self, read: impl FnOnce(&Settings) -> R) -> R {
+        read(&self.settings.borrow())
+    }
+
+    /// Changes the settings; the resolver learns of it at the end of the turn.
+    pub(crate) fn change_settings<R>(&self, change: impl FnOnce(&mut Settings) -> R) -> R {
+        self.settings_changed.set(true);
+        change(&mut self.settings.borrow_mut())
+    }
+
+    /// Ends the program after this turn.
+    pub(crate) fn quit(&self) {
+        self.quitting.notify_one();
+    }
+
+    /// Waits for [`Worker::quit`].
+    pub(crate) async fn quit_asked(&self) {
+        self.quitting.notified().await;
+    }
+
+    /// A turn: gives something to the resolver and carries out what it wants. `None`: the step
+    /// panicked; what it was about is lost, the rest goes on.
+    pub(crate) fn turn<R>(
+        self: &Rc<Self>,
+        what: &str,
+        step: impl FnOnce(&mut Resolver, Now) -> R,
+    ) -> Option<R> {
+        let mut buffers = self.buffers.borrow_mut();
+        let now = self.now();
+        let mut core = self.core.borrow_mut();
+        let result = self.guard(what, || step(&mut core, now));
+        self.end_turn(core, &mut buffers, now);
+        result
+    }
+
+    /// Puts changed settings in force now.
+    pub(crate) fn apply(self: &Rc<Self>) {
+        if self.settings_changed.get() {
+            self.turn("settings", |_, _| ());
+        }
+    }
+
+    /// Takes and answers a batch of datagrams.
+    pub(crate) fn handle_datagrams(
+        self: &Rc<Self>,
+        listener: &Rc<UdpListener>,
+    ) -> io::Result<usize> {
+        let mut buffers = self.buffers.borrow_mut();
+        let Buffers { inbox, outbox, outbox_of, .. } = &mut *buffers;
+        let count = listener.receive(inbox)?;
+        let now = self.now();
+        let mut core = self.core.borrow_mut();
+        for datagram in inbox.datagrams() {
+            let client = listener.client(&datagram);
+            let buffer = room(outbox, outbox_of, listener, &self.counters);
+            let step = || {
+                let hit = core.answer_cached(now, &client, datagram.bytes, buffer);
+                if !hit {
+                    core.handle_request(now, client, datagram.bytes);
+                }
+                hit
+            };
+            if self.guard("query over UDP", step) == Some(true) {
+                outbox.commit(client.peer, listener.source(&client));
+            }
+        }
+        self.counters.udp.add(count);
+        self.end_turn(core, &mut buffers, now);
+        Ok(count)
+    }
+
+    /// Reads from a client's connection and takes its queries. Returns whether the kernel has
+    /// nothing more.
+    pub(crate) fn handle_stream(
+        self: &Rc<Self>,
+        stream: &Rc<ClientStream>,
+    ) -> Result<bool, StreamEnd> {
+        let mut buffers = self.buffers.borrow_mut();
+        let mut space = std::mem::take(&mut buffers.stream);
+        let read = stream.read(&mut space);
+        let result = match read {
+            Ok(count) => {
+                let input = space.get(..count).unwrap_or_default();
+                let taken = self.take_queries(stream, input, &mut buffers);
+                taken.map(|()| count < space.len())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(_) => Err(StreamEnd),
+        };
+        buffers.stream = space;
+        result
+    }
+
+    /// Takes queries that were kept back because there was no room for them.
+    pub(crate) fn handle_kept(self: &Rc<Self>, stream: &Rc<ClientStream>) -> Result<(), StreamEnd> {
+        let mut buffers = self.buffers.borrow_mut();
+        self.take_queries(stream, &[], &mut buffers)
+    }
+
+    fn take_queries(
+        self: &Rc<Self>,
+        stream: &Rc<ClientStream>,
+        mut input: &[u8],
+        buffers: &mut Buffers,
+    ) -> Result<(), StreamEnd> {
+        let now = self.now();
+        let elapsed = Clock::elapsed(now);
+        let client = stream.client();
+        let mut core = self.core.borrow_mut();
+        let answer = &mut buffers.answer;
+        let outcome = loop {
+            let mut session = stream.session().borrow_mut();
+            let query = match session.next_message(elapsed, &mut input) {
+                Ok(Some(query)) => query,
+                Ok(None) => break Ok(()),
+                Err(_) => break Err(StreamEnd),
+            };
+            let step = || {
+                let hit = core.answer_cached(now, &client, query, answer);
+                if !hit {
+                    core.handle_request(now, client, query);
+                }
+                hit
+            };
+            self.counters.tcp.add(1);
+            match self.guard("query over TCP", step) {
+                Some(true) => {
+                    let _too_long = session.queue_response(elapsed, answer);
+                    self.streams.mark(stream);
+                }
+                Some(false) => {}
+                None => session.forget_query(),
+            }
+        };
+        self.end_turn(core, buffers, now);
+        if self.streams.account(stream) { outcome } else { Err(StreamEnd) }
+    }
+
+    /// A client's connection has ended.
+    pub(crate) fn forget_stream(self: &Rc<Self>, stream: &Rc<ClientStream>) {
+        self.streams.remove(stream);
+        let token = stream.token.into();
+        self.turn("end of a connection", |core, now| core.handle_client_gone(now, token));
+    }
+
+    /// Takes the replies that have come over UDP. Returns whether there were any.
+    pub(crate) fn handle_upstream_datagrams(self: &Rc<Self>) -> bool {
+        let mut buffers = self.buffers.borrow_mut();
+        let mut ready = std::mem::take(&mut buffers.ready);
+        self.upstream.udp.ready(&mut ready);
+        let any = !ready.is_empty();
+        if any {
+            let now = self.now();
+            let mut core = self.core.borrow_mut();
+            for id in &ready {
+                self.take_replies(&mut core, now, *id, &mut buffers.reply);
+            }
+            self.end_turn(core, &mut buffers, now);
+        }
+        buffers.ready = ready;
+        any
+    }
+
+    fn take_replies(
+        &self,
+        core: &mut Resolver,
+        now: Now,
+        id: ExchangeId,
+        buffer: &mut [u8; REPLY_BYTES_MAX],
+    ) {
+        for _ in 0..REPLIES_PER_SOCKET {
+            let Some(received) = self.upstream.udp.receive(id, buffer) else { return };
+            let reply = received.map(|length| buffer.get(..length).unwrap_or_default());
+            let verdict = self.guard("reply over UDP", || core.handle_reply(now, id, reply));
+            if verdict != Some(ReplyVerdict::KeepWaiting) || reply.is_err() {
+                self.upstream.udp.close(id);
+                return;
+            }
+        }
+    }
+
+    /// Takes the replies that have come on a connection to an upstream. Returns whether the
+    /// kernel has nothing more.
+    pub(crate) fn handle_upstream_stream(
+        self: &Rc<Self>,
+        stream: &UpstreamStream,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
+        let mut buffers = self.buffers.borrow_mut();
+        let mut space = std::mem::take(&mut buffers.stream);
+        let result = match read(&mut space) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                let input = space.get(..count).unwrap_or_default();
+                self.take_stream_replies(stream, input, &mut buffers);
+                Ok(count < space.len())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        };
+        buffers.stream = space;
+        result
+    }
+
+    fn take_stream_replies(
+        self: &Rc<Self>,
+        stream: &UpstreamStream,
+        mut input: &[u8],
+        buffers: &mut Buffers,
+    ) {
+        let now = self.now();
+        let mut core = self.core.borrow_mut();
+        loop {
+            let mut session = stream.session().borrow_mut();
+            let Ok(Some((id, reply))) = session.next_reply(&mut input) else { break };
+            let verdict = self.guard("reply over TCP", || core.handle_reply(now, id, Ok(reply)));
+            drop(session);
+            if verdict != Some(ReplyVerdict::KeepWaiting) {
+                self.upstream.cancel(now, id);
+            }
+        }
+        self.end_turn(core, buffers, now);
+    }
+
+    /// A connection to an upstream has ended.
+    pub(crate) fn handle_upstream_end(
+        self: &Rc<Self>,
+        end: impl FnOnce(Now, &Upstream, usize) -> Vec<(ExchangeId, ExchangeFault)>,
+    ) {
+        let now = self.now();
+        let failed = end(now, &self.upstream, self.descriptors_free());
+        self.turn("end of a connection to an upstream", |core, now| {
+            for (id, fault) in failed {
+                let _over = core.handle_reply(now, id, Err(fault));
+            }
+        });
+    }
+
+    /// Descriptors that exchanges may still use.
+    fn descriptors_free(&self) -> usize {
+        self.descriptors.saturating_sub(self.streams.len() + self.upstream.descriptors())
+    }
+
+    /// Runs a step of the resolver; a panic in it is a bug that ends one request, not the worker.
+    fn guard<R>(&self, what: &str, step: impl FnOnce() -> R) -> Option<R> {
+        let result = catch_unwind(AssertUnwindSafe(step));
+        if result.is_err() {
+            self.counters.panics.add(1);
+            log!(Crit, "system", "bug: a step of the resolver panicked ({what}); service goes on");
+        }
+        result.ok()
+    }
+
+    /// Carries out what the resolver wants and sends what leaves.
+    fn end_turn(self: &Rc<Self>, mut core: RefMut<'_, Resolver>, buffers: &mut Buffers, now: Now) {
+        if self.settings_changed.replace(false) {
+            core.configure(now, self.settings.borrow().clone());
+        }
+        while let Some(action) = self.guard("next action", || core.poll_action()).flatten() {
+            self.perform(&mut core, buffers, now, action);
+        }
+        self.guard("end of a turn", || core.end_turn(now));
+        let deadline = self.guard("deadline", || core.poll_deadline()).flatten();
+        drop(core);
+        flush(&mut buffers.outbox, &mut buffers.outbox_of, &self.counters);
+        for stream in self.streams.take_marked() {
+            stream.flush(now);
+        }
+        for stream in self.upstream.tcp.take_unborn() {
+            spawn_local(tcp::drive(self.clone(), stream));
+        }
+        self.alarm.set(deadline.map(|(at, _owner)| at));
+    }
+
+    fn perform(&self, core: &mut Resolver, buffers: &mut Buffers, now: Now, action: Action) {
+        match action {
+            Action::Respond { client, wire } => self.respond(buffers, now, &client, &wire),
+            Action::Drop { client } => self.drop_request(&client),
+            Action::Exchange { id, target, wire, connect_timeout } => {
+                self.counters.exchange(&target);
+                let free = self.descriptors_free();
+                let started = self.upstream.start(now, id, &target, wire, connect_timeout, free);
+                if let Err(fault) = started {
+                    self.guard("failed exchange", || core.handle_reply(now, id, Err(fault)));
+                }
+            }
+            Action::Cancel { id } => self.upstream.cancel(now, id),
+        }
+    }
+
+    fn respond(&self, buffers: &mut Buffers, now: Now, client: &Client, wire: &[u8]) {
+        match Token::from(client.token) {
+            Token::Listener(number) => {
+                let Some(listener) = self.listeners.udp(number) else { return };
+                let Buffers { outbox, outbox_of, .. } = buffers;
+                let buffer = room(outbox, outbox_of, &listener, &self.counters);
+                buffer.clear();
+                buffer.extend_from_slice(wire);
+                outbox.commit(client.peer, listener.source(client));
+            }
+            token @ Token::Stream { .. } => {
+                let Some(stream) = self.streams.get(token) else { return };
+                let answered =
+                    stream.session().borrow_mut().queue_response(Clock::elapsed(now), wire);
+                if answered.is_ok() {
+                    self.streams.mark(&stream);
+                }
+                if !self.streams.account(&stream) {
+                    stream.close();
+                }
+            }
+            Token::Internal(number) => self.answers.push(number, Some(wire.to_vec())),
+        }
+    }
+
+    fn drop_request(&self, client: &Client) {
+        self.counters.dropped.add(1);
+        match Token::from(client.token) {
+            Token::Listener(_) => {}
+            token @ Token::Stream { .. } => {
+                if let Some(stream) = self.streams.get(token) {
+                    stream.session().borrow_mut().forget_query();
+                }
+            }
+            Token::Internal(number) => self.answers.push(number, None),
+        }
+    }
+
+    /// Starts a query from inside the program; the answer comes as one of [`Worker::answers`]. It
+    /// starts in a turn of its own, so this can be called in the middle of another.
+    pub(crate) fn ask(self: &Rc<Self>, number: u32, wire: Vec<u8>) {
+        let worker = self.clone();
+        spawn_local(async move {
+            let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+            let client = Client {
+                token: Token::Internal(number).into(),
+                peer: nobody,
+                local: nobody,
+                protocol: ClientProtocol::Internal,
+            };
+            let step = |core: &mut Resolver, now| core.handle_request(now, client, &wire);
+            worker.turn("query from inside", step);
+        });
+    }
+
+    /// Queries that wait for their answer.
+    pub(crate) fn requests(&self) -> Option<usize> {
+        self.core.try_borrow().ok().map(|core| core.requests())
+    }
+}
+
+/// Time since the clock's fixed point; for deadlines of things beside the resolver.
+impl Worker {
+    pub(crate) fn elapsed(&self) -> Duration {
+        Clock::elapsed(self.now())
+    }
+}
+
+/// The buffer for the next datagram of a socket; sends what is in the way.
+fn room<'a>(
+    outbox: &'a mut Outbox,
+    owner: &mut Option<Rc<UdpListener>>,
+    listener: &Rc<UdpListener>,
+    counters: &Counters,
+) -> &'a mut Vec<u8> {
+    let same = owner.as_ref().is_some_and(|owner| Rc::ptr_eq(owner, listener));
+    if !same || outbox.is_full() {
+        flush(outbox, owner, counters);
+        *owner = Some(listener.clone());
+    }
+    outbox.next_buffer()
+}
+
+/// Sends the datagrams that are collected.
+fn flush(outbox: &mut Outbox, owner: &mut Option<Rc<UdpListener>>, counters: &Counters) {
+    if !outbox.is_empty()
+        && let Some(listener) = owner.take()
+    {
+        counters.lost.add(listener.send(outbox));
+    }
+}
+
+fn seed_from(random: &mut ChaCha12Rng) -> [u8; 32] {
+    let mut seed = [0; 32];
+    rand_core::RngCore::fill_bytes(random, &mut seed);
+    seed
+}

@@ -1,1 +1,0 @@
-//! Names that are answered here and never leak upstream: the special-use names.
