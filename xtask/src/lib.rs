@@ -8,6 +8,7 @@ pub mod ci;
 pub mod counts;
 pub mod docs;
 pub mod lab;
+pub mod licences;
 pub mod scaffold;
 pub mod setup;
 pub mod step;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::step::{is_there, run, succeeds};
+use crate::step::{cargo, is_there, run, succeeds};
 
 /// A program that tests start, the Debian package that has it, and the service that the package
 /// would start by itself, which nobody asked for.
@@ -23,8 +23,16 @@ const NEEDS: &[Need] = &[
     Need { program: "kdig", package: "knot-dnsutils", service: None },
 ];
 
+/// Parts of the Rust toolchain that a minimal installation lacks.
+const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
+
 /// Installs what is missing, or says how.
 pub fn setup() -> Result<()> {
+    for (command, component) in COMPONENTS {
+        if !succeeds(cargo().args([command, "--version"])) {
+            run(Command::new("rustup").args(["component", "add", component]))?;
+        }
+    }
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(need.program)).collect();
     if missing.is_empty() {
         println!("    nothing is missing");

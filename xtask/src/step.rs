@@ -1,5 +1,6 @@
 //! Steps of a longer job: each announced, timed, and named again when it fails.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// Whether a program can be started at all.
 pub fn is_there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&paths).chain(system).any(|folder| folder.join(program).is_file())
 }
 
@@ -72,7 +73,9 @@ pub fn succeeds(command: &mut Command) -> bool {
 }
 
 fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
 use crate::bindings::{self, State};
+use crate::console::{Outcome, Session, SessionState};
 use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
 use crate::timers::Timers;
 
@@ -40,6 +41,9 @@ const LUA_PATHS: &str = "/usr/local/share/lua/5.1/?.lua;/usr/local/share/lua/5.1
 const LUA_CPATHS: &str = "/usr/local/lib/lua/5.1/?.so;/usr/lib/x86_64-linux-gnu/lua/5.1/?.so;\
                           /usr/lib/aarch64-linux-gnu/lua/5.1/?.so;/usr/lib/lua/5.1/?.so";
 
+/// The log group of commands.
+const CONTROL: &str = "contrl";
+
 /// How many timers fire in one turn; the rest waits for the next, after the network had its turn.
 const TIMERS_PER_TURN: usize = 1000;
 
@@ -60,6 +64,7 @@ pub struct Interpreter {
     state: Rc<State>,
     internals: Table,
     eval: Function,
+    incomplete: Function,
     fire_timer: Function,
     forget_timer: Function,
     fire_watch: Function,
@@ -93,6 +98,7 @@ impl Interpreter {
         }
         Ok(Self {
             eval: internals.get("eval")?,
+            incomplete: internals.get("incomplete")?,
             fire_timer: internals.get("fire_timer")?,
             forget_timer: internals.get("forget_timer")?,
             fire_watch: internals.get("fire_watch")?,
@@ -146,6 +152,40 @@ impl Interpreter {
             }
             Err(error) => Err(message(&error).into_bytes()),
         }
+    }
+
+    /// Takes input of a console or control socket and appends replies to `out`. Commands and their
+    /// replies are logged in group `contrl`: at level debug, failed ones at level warning.
+    pub fn handle_console(
+        &self,
+        session: &mut Session,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> SessionState {
+        session.handle_input(input, out, &mut |command, may_continue| {
+            if may_continue && self.is_incomplete(command) {
+                return Outcome::Incomplete;
+            }
+            let answer = self.eval_line(command);
+            let level = if answer.is_ok() { LogLevel::Debug } else { LogLevel::Warning };
+            let text = answer.unwrap_or_else(|text| text);
+            if self.host().log_enabled(CONTROL, level) {
+                let log = |text: &[u8]| {
+                    self.host().log(CONTROL, level, &String::from_utf8_lossy(text));
+                };
+                log(&[b"> ", command].concat());
+                log(&text);
+            }
+            Outcome::Reply(text)
+        })
+    }
+
+    /// Whether a chunk of Lua ends too early: what is there is right, as far as it goes.
+    fn is_incomplete(&self, chunk: &[u8]) -> bool {
+        self.lua
+            .create_string(chunk)
+            .and_then(|chunk| self.incomplete.call::<bool>(chunk))
+            .unwrap_or(false)
     }
 
     /// When [`Self::handle_deadline`] is to be called next, on the clock of

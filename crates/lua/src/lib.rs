@@ -12,13 +12,14 @@
 //! 1. `Interpreter::new(host)`, then `run_config(path)` for each configuration file, then
 //!    `finish_config()`, which fills in what the configuration left open (default modules,
 //!    endpoints, cache, trust anchors). An error of any of them means: do not start.
-//! 2. In the loop: `eval_line(text)` for a command from the console or a control socket,
-//!    `handle_deadline()` when `next_deadline()` has passed, `handle_readable(watch, status)` for a
+//! 2. In the loop: `handle_console(session, input, out)` for bytes from the console or a control
+//!    socket (one [`console::Session`] each), `handle_deadline()` when `next_deadline()` has passed, `handle_readable(watch, status)` for a
 //!    watched descriptor, `handle_resolved(id, answer)` for a query that Lua started. After any of
 //!    them ask `next_deadline()` anew.
 //! 3. `shutdown()` before the process ends.
 
 mod bindings;
+pub mod console;
 mod convert;
 pub mod data;
 pub mod flags;

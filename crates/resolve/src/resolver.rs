@@ -4,15 +4,47 @@
 //! with that reading, drains [`Resolver::poll_action`] until `None`, calls [`Resolver::end_turn`],
 //! and sleeps until something arrives or [`Resolver::poll_deadline`] is due. The same inputs, seed
 //! and store give the same actions.
+//!
+//! This file owns the requests and says when they are worked on; [`crate::driver`] does the work,
+//! `resolver/exchanges.rs` sends and receives.
+
+mod answers;
+mod exchanges;
+mod intake;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use dns::{Composer, Header, Message, Rcode};
+use hashbrown::HashMap;
+use slab::Slab;
+use store::cache::{Cache, TtlBounds};
+use store::kv::{StoreError, memory};
 
 use crate::action::{Action, ExchangeFault, ExchangeId, ReplyVerdict};
+use crate::answer_cache::{AnswerCache, AnswerCacheLimits};
+use crate::chance::Chance;
 use crate::client::Client;
+use crate::core::Core;
+use crate::counters::Counters;
+use crate::driver::{self, Progress};
+use crate::extended_error::Verdict;
+use crate::failures::Failures;
+use crate::keyed::Keyed;
+use crate::layer::cache::CacheLayer;
+use crate::layer::iterate::Iterate;
+use crate::layer::refuse_nord::RefuseNord;
+use crate::layer::stack::{LayerStack, Place};
+use crate::query::Round;
+use crate::request::{Request, RequestId};
+use crate::response;
+use crate::selection::Servers;
 use crate::settings::Settings;
 use crate::time::{Mono, Now};
+use crate::timers::Timers;
+use crate::trace::{Log, LogLine};
+pub(crate) use exchanges::RoundKey;
+use exchanges::{Exchanges, Rounds};
 
 /// What a resolver is made of.
 pub struct ResolverParts {
@@ -20,100 +52,342 @@ pub struct ResolverParts {
     /// Seed of everything random: ids, 0x20, exploration, rotation, hash keys. From the operating
     /// system's generator in the daemon, fixed in tests.
     pub seed: [u8; 32],
+    /// Where answers are kept.
+    pub cache: Cache,
+}
+
+impl ResolverParts {
+    /// A resolver that keeps what it learns in `bytes` of memory.
+    pub fn in_memory(settings: Settings, seed: [u8; 32], bytes: u64) -> Result<Self, StoreError> {
+        let cache = Cache::new(Box::new(memory::new(bytes)?), TtlBounds::default());
+        Ok(ResolverParts { settings, seed, cache })
+    }
+}
+
+/// A request in its slot. Empty while it is worked on.
+struct Slot {
+    request: Option<Box<Request>>,
+    /// The timer that was set for it last.
+    armed: Option<Mono>,
 }
 
 /// One per worker process.
 pub struct Resolver {
-    settings: Settings,
+    core: Core,
+    layers: LayerStack,
+    answers: AnswerCache,
+    requests: Slab<Slot>,
+    request_number: u32,
+    exchanges: Exchanges,
+    rounds: Rounds,
+    timers: Timers,
     actions: VecDeque<Action>,
+    /// Requests under way by client network.
+    clients: HashMap<u64, u32, Keyed>,
 }
 
 impl Resolver {
     /// A resolver without requests.
     pub fn new(parts: ResolverParts) -> Resolver {
-        Resolver { settings: parts.settings, actions: VecDeque::new() }
+        let mut chance = Chance::new(parts.seed);
+        let key = Keyed(chance.key(), chance.key());
+        let answers = (chance.key(), chance.key());
+        let mut layers = LayerStack::new();
+        let mut push = |layer| {
+            // At the end there is always a place.
+            let _inserted = layers.insert(layer, Place::Last);
+        };
+        push(Box::new(RefuseNord) as Box<dyn crate::layer::Layer>);
+        push(Box::new(Iterate));
+        push(Box::new(CacheLayer));
+        let mut resolver = Resolver {
+            core: Core {
+                settings: Arc::new(Settings::default()),
+                cache: parts.cache,
+                servers: Servers::new(key),
+                failures: Failures::new(key),
+                chance,
+                counters: Counters::default(),
+                log: Log::default(),
+            },
+            layers,
+            answers: AnswerCache::new(answers, AnswerCacheLimits::default()),
+            requests: Slab::new(),
+            request_number: 0,
+            exchanges: Exchanges::default(),
+            rounds: Rounds::with_hasher(key),
+            timers: Timers::default(),
+            actions: VecDeque::new(),
+            clients: HashMap::with_hasher(key),
+        };
+        resolver.put_in_force(parts.settings);
+        resolver
     }
 
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.core.settings
     }
 
     /// Puts other settings in force. Requests under way keep what they have decided.
     pub fn configure(&mut self, _now: Now, settings: Settings) {
-        self.settings = settings;
+        self.put_in_force(settings);
     }
 
-    /// The path of a hit: if the finished answer is at hand, writes it to `out` (cleared first) and
-    /// returns true. Otherwise nothing happened, and the same bytes go to
-    /// [`Resolver::handle_request`].
-    pub fn answer_cached(
-        &mut self,
-        _now: Now,
-        _client: &Client,
-        _wire: &[u8],
-        out: &mut Vec<u8>,
-    ) -> bool {
-        out.clear();
-        false
+    fn put_in_force(&mut self, settings: Settings) {
+        self.core.cache.set_bounds(TtlBounds { min: settings.ttl_min, max: settings.ttl_max });
+        self.core.log.everything = settings.trace;
+        self.answers.set_rotation(settings.reorder_rr);
+        self.answers.clear();
+        self.core.settings = Arc::new(settings);
     }
 
     /// A message from a client. Ends, now or later, in exactly one `Respond` or `Drop`.
-    pub fn handle_request(&mut self, _now: Now, client: Client, wire: &[u8]) {
-        let Some(mut header) = Header::parse(wire).filter(|header| !header.qr()) else {
-            self.actions.push_back(Action::Drop { client });
-            return;
-        };
-        header.set_qr(true);
-        let mut out = Vec::new();
-        let question = Message::parse(wire).ok().and_then(|message| message.question());
-        let rcode = if question.is_some() { Rcode::SERVFAIL } else { Rcode::FORMERR };
-        header.set_rcode_low(rcode);
-        let mut composer = Composer::new(&mut out, header, 512);
-        if let Some(question) = question {
-            let _always_fits = composer.question(&question.name, question.rtype, question.class);
-        }
-        composer.finish(None);
-        self.actions.push_back(Action::Respond { client, wire: out });
+    pub fn handle_request(&mut self, now: Now, client: Client, wire: &[u8]) {
+        self.core.counters.requests += 1;
+        let Some(request) = self.take_in(now, client, wire) else { return };
+        self.work(now, request, |now, core, layers, request| {
+            driver::begin(now, core, layers, request)
+        });
     }
 
     /// A client went away (its connection closed): its requests need no answer any more. The
     /// tokens are compared; `Respond` and `Drop` are not emitted for them after this.
-    pub fn handle_client_gone(&mut self, _now: Now, token: u64) {
+    pub fn handle_client_gone(&mut self, now: Now, token: u64) {
         self.actions.retain(|action| match action {
             Action::Respond { client, .. } | Action::Drop { client } => client.token != token,
             Action::Exchange { .. } | Action::Cancel { .. } => true,
         });
+        let gone: Vec<usize> = self
+            .requests
+            .iter()
+            .filter(|(_, slot)| {
+                slot.request.as_ref().is_some_and(|request| request.client.token == token)
+            })
+            .map(|(at, _)| at)
+            .collect();
+        for at in gone {
+            if let Some(mut request) = self.requests.get_mut(at).and_then(|s| s.request.take()) {
+                request.response.silent = true;
+                self.end(now, request, false);
+            }
+        }
     }
 
     /// Bytes that arrived for an exchange, or why none will.
     pub fn handle_reply(
         &mut self,
-        _now: Now,
-        _id: ExchangeId,
-        _reply: Result<&[u8], ExchangeFault>,
+        now: Now,
+        id: ExchangeId,
+        reply: Result<&[u8], ExchangeFault>,
     ) -> ReplyVerdict {
-        ReplyVerdict::Over
+        self.receive(now, id, reply)
     }
 
     /// The deadline that [`Resolver::poll_deadline`] named is due. Calling it early does nothing.
-    pub fn handle_deadline(&mut self, _now: Now) {}
+    pub fn handle_deadline(&mut self, now: Now) {
+        while let Some((at, id)) = self.timers.first().filter(|(at, _)| *at <= now.mono) {
+            self.timers.pop();
+            let Some(slot) = self.requests.get_mut(id.slot as usize) else { continue };
+            if slot.armed != Some(at) {
+                continue;
+            }
+            slot.armed = None;
+            let Some(request) = slot.request.take_if(|request| request.id == id) else { continue };
+            self.wake(now, request);
+        }
+    }
 
     /// The next effect to carry out.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
+    /// The next line of trace.
+    pub fn poll_log(&mut self) -> Option<LogLine> {
+        self.core.log.take()
+    }
+
     /// When to call [`Resolver::handle_deadline`], and who asked for it.
     pub fn poll_deadline(&self) -> Option<(Mono, &'static str)> {
-        None
+        self.timers.first().map(|(at, _)| (at, "request"))
     }
 
     /// Ends a turn: what was learnt is committed to the store.
-    pub fn end_turn(&mut self, _now: Now) {}
+    pub fn end_turn(&mut self, _now: Now) {
+        if self.core.cache.end_turn().is_err() {
+            self.core.counters.store_errors += 1;
+        }
+        self.drop_overtaken_timers();
+    }
 
     /// Requests that wait for their answer.
     pub fn requests(&self) -> usize {
-        0
+        self.requests.len()
     }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.core.counters
+    }
+
+    /// The layers, to add and remove some.
+    pub fn layers_mut(&mut self) -> &mut LayerStack {
+        &mut self.layers
+    }
+
+    /// The cache, for the commands that look into it and clear it. Finished answers are
+    /// forgotten, since they may rest on what the caller is about to change.
+    pub fn cache_mut(&mut self) -> &mut Cache {
+        self.answers.clear();
+        &mut self.core.cache
+    }
+
+    /// What all layers share, for modules that need it between requests.
+    pub fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    /// Works on a request with one of the driver's functions, and then sends, waits or ends as that
+    /// says. A panic in there costs this request and nothing else.
+    fn work(
+        &mut self,
+        now: Now,
+        mut request: Box<Request>,
+        step: impl FnOnce(Now, &mut Core, &mut LayerStack, &mut Request) -> Progress,
+    ) {
+        let (core, layers) = (&mut self.core, &mut self.layers);
+        let progress = catch_unwind(AssertUnwindSafe(|| step(now, core, layers, &mut request)));
+        self.leave_finished_rounds(now, &mut request);
+        match progress {
+            Ok(Progress::Wait) => self.put_back(request),
+            Ok(Progress::Send) => {
+                self.send_planned(now, &mut request);
+                self.put_back(request);
+            }
+            Ok(Progress::Over) => self.end(now, request, true),
+            Err(_) => self.end_panicked(now, request),
+        }
+    }
+
+    fn advance(&mut self, now: Now, request: Box<Request>) {
+        self.work(now, request, driver::advance);
+    }
+
+    /// A timer of the request went off.
+    fn wake(&mut self, now: Now, mut request: Box<Request>) {
+        if now.mono >= request.deadline {
+            driver::fail(&mut self.core, &mut request, Verdict::TimeOut);
+            return self.end(now, request, true);
+        }
+        if self.mark_late(now, &mut request) {
+            self.advance(now, request);
+        } else {
+            self.put_back(request);
+        }
+    }
+
+    fn put_back(&mut self, request: Box<Request>) {
+        let due = due(&request);
+        let id = request.id;
+        let Some(slot) = self.requests.get_mut(id.slot as usize) else { return };
+        slot.request = Some(request);
+        if slot.armed.is_none_or(|armed| due < armed) {
+            slot.armed = Some(due);
+            self.timers.arm(due, id);
+        }
+    }
+
+    /// Takes entries off the top of the timers that nobody waits for any more, so that the process
+    /// does not wake up for them.
+    fn drop_overtaken_timers(&mut self) {
+        while let Some((at, id)) = self.timers.first() {
+            let slot = self.requests.get_mut(id.slot as usize).filter(|s| s.armed == Some(at));
+            let Some(slot) = slot else {
+                self.timers.pop();
+                continue;
+            };
+            let Some(request) = slot.request.as_ref().filter(|request| request.id == id) else {
+                self.timers.pop();
+                continue;
+            };
+            let due = due(request);
+            if due <= at {
+                return;
+            }
+            self.timers.pop();
+            slot.armed = Some(due);
+            self.timers.arm(due, id);
+        }
+    }
+
+    /// Composes the response of a request, sends it and forgets the request.
+    fn end(&mut self, now: Now, mut request: Box<Request>, respond: bool) {
+        let (core, layers) = (&mut self.core, &mut self.layers);
+        if respond {
+            let finalized = catch_unwind(AssertUnwindSafe(|| {
+                driver::finalize(now, core, layers, &mut request);
+            }));
+            if finalized.is_err() {
+                return self.end_panicked(now, request);
+            }
+            self.note_result(now, &request);
+            if request.response.silent {
+                self.core.counters.dropped += 1;
+                self.actions.push_back(Action::Drop { client: request.client });
+            } else {
+                let core = &mut self.core;
+                let wire = response::compose(&request, &core.settings, &mut core.chance);
+                self.keep_answer(now, &request, &wire);
+                self.respond(request.client, wire);
+            }
+        }
+        let (core, layers) = (&mut self.core, &mut self.layers);
+        let finished = catch_unwind(AssertUnwindSafe(|| {
+            driver::finish(now, core, layers, &mut request);
+        }));
+        if finished.is_err() {
+            self.core.counters.panics += 1;
+        }
+        self.forget(now, request);
+    }
+
+    fn end_panicked(&mut self, now: Now, request: Box<Request>) {
+        self.core.counters.panics += 1;
+        self.core.counters.servfail += 1;
+        let wire = response::servfail(&request, &self.core.settings);
+        self.respond(request.client, wire);
+        self.forget(now, request);
+    }
+
+    fn respond(&mut self, client: Client, wire: Vec<u8>) {
+        self.core.counters.responses += 1;
+        self.actions.push_back(Action::Respond { client, wire });
+    }
+
+    fn forget(&mut self, now: Now, mut request: Box<Request>) {
+        self.forget_client(&request.client);
+        let slot = request.id.slot as usize;
+        if self.requests.contains(slot) {
+            self.requests.remove(slot);
+        }
+        self.abandon_exchanges(now, &mut request);
+    }
+
+    /// Takes a request out of its slot to work on it.
+    fn take(&mut self, id: RequestId) -> Option<Box<Request>> {
+        self.requests.get_mut(id.slot as usize)?.request.take_if(|request| request.id == id)
+    }
+}
+
+/// When a request has to be looked at again.
+fn due(request: &Request) -> Mono {
+    let retry =
+        |round: &Round| round.open.iter().filter(|sent| !sent.late).map(|sent| sent.retry_at).min();
+    request
+        .plan
+        .current()
+        .and_then(|query| query.round.as_ref())
+        .and_then(retry)
+        .map_or(request.deadline, |at| at.min(request.deadline))
 }

@@ -14,6 +14,7 @@ pub mod generate;
 pub mod net;
 pub mod oracle;
 pub mod rpl;
+pub mod sign;
 pub mod simulate;
 pub mod text;
 pub mod trace;

@@ -10,11 +10,15 @@ use std::sync::Arc;
 use dns::{Class, Name, Question, Rcode, Rrset, Rtype};
 use resolve::Settings;
 
-use crate::world::{Manner, World};
+use crate::world::{Manner, Server, World};
 use crate::zone::Zone;
 
 /// Links of a chain that must still resolve (RFC 1034 §3.6.2 asks to bound it; twelve is ours).
 pub const CHAIN_LINKS_MAX: usize = 12;
+
+/// Addresses that answer badly or not at all, and still the zone must be reached. Patience is
+/// bounded (RFC 9520 §3.1): with more of them a resolver may give up before the good one's turn.
+const BAD_SERVERS_MAX: usize = 1;
 
 /// What a client must get.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,6 +86,11 @@ impl<'w> Oracle<'w> {
                 return if doubtful { Verdict::Doubtful } else { Verdict::Unreachable };
             };
             let rcode = match look(zone, &name, question.rtype) {
+                // The alias that a DNAME makes is what a question for CNAME asks for.
+                Sight::Alias(sets, _) if question.rtype == Rtype::CNAME => {
+                    answer.extend(sets);
+                    Rcode::NOERROR
+                }
                 Sight::Alias(sets, target) => {
                     answer.extend(sets);
                     name = target;
@@ -153,7 +162,17 @@ impl<'w> Oracle<'w> {
             return Reach::Never;
         };
         let Some(servers) = parent.set(origin, Rtype::NS) else { return Reach::Never };
-        let mut best = Reach::Never;
+        // A server of a zone above that has this one as well may answer for it at once.
+        let both = |server: &Server| {
+            let mut origins = server.zones.iter().map(|zone| zone.origin());
+            server.zones.iter().any(|zone| zone.origin() == origin)
+                && origins.any(|above| origin.is_below(above))
+        };
+        let mut best = match self.world.servers.values().any(both) {
+            true => Reach::Perhaps,
+            false => Reach::Never,
+        };
+        let mut bad = 0;
         for host in servers.rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok()) {
             for rtype in [Rtype::A, Rtype::AAAA] {
                 // Glue, where there is some; else the name has to be resolved.
@@ -164,9 +183,14 @@ impl<'w> Oracle<'w> {
                 };
                 let addresses = found.iter().flat_map(|set| set.rdatas.iter()).filter_map(address);
                 for at in addresses {
-                    best = best.max(self.quality(at, origin).min(surely));
+                    let quality = self.quality(at, origin).min(surely);
+                    bad += usize::from(quality == Reach::Never);
+                    best = best.max(quality);
                 }
             }
+        }
+        if bad > BAD_SERVERS_MAX {
+            best = best.min(Reach::Perhaps);
         }
         best.min(parent_reach)
     }

@@ -1,7 +1,7 @@
 //! `.rpl` scenarios: a test language that several DNS projects share. A scenario scripts the
 //! servers of the world, asks the resolver, and says what it must answer.
 //!
-//! [`parse`] reads the text, [`play`] runs it onto a resolver in virtual time. The dialect is
+//! [`parse`](fn@parse) reads the text, [`play`](fn@play) runs it onto a resolver in virtual time. The dialect is
 //! Deckard's; a question that the script does not foresee is answered SERVFAIL and fails the
 //! scenario, as there.
 

@@ -65,13 +65,22 @@ pub fn query(id: u16, question: &Question, opt: Option<OptRecord>) -> Vec<u8> {
     query.query(id)
 }
 
+/// Room for what one world teaches.
+const STORE_BYTES: u64 = 2 * 1024 * 1024;
+
 /// Makes the world of a seed and asks in it.
 pub fn simulate(seed: u64) -> Report {
     let generated = generate(seed, QUESTIONS);
     let mut dice = Dice::new(seed ^ 0x5349_4d55_4c41_5445);
     let settings = settings(&mut dice, &generated.world.hints);
     let lossy = dice.chance(300);
-    let parts = ResolverParts { settings: settings.clone(), seed: dice.seed() };
+    let parts = match ResolverParts::in_memory(settings.clone(), dice.seed(), STORE_BYTES) {
+        Ok(parts) => parts,
+        Err(fault) => {
+            let failures = vec![fault.to_string()];
+            return Report { seed, failures, trace: Trace::default(), questions: 0, exchanges: 0 };
+        }
+    };
     let mut network = Network::new(generated.world.clone(), dice.fork());
     network.link = Link {
         latency: Duration::from_millis(dice.between(1, 60) as u64),

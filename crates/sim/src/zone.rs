@@ -36,6 +36,16 @@ impl Node {
         self.sets.get(&rtype)
     }
 
+    /// The set of a type, to spoil it.
+    pub fn set_mut(&mut self, rtype: Rtype) -> Option<&mut Rrset> {
+        self.sets.get_mut(&rtype)
+    }
+
+    /// Takes the signatures away from a set.
+    pub fn remove_signatures(&mut self, rtype: Rtype) {
+        self.signatures.remove(&rtype);
+    }
+
     /// All sets but signatures.
     pub fn sets(&self) -> impl Iterator<Item = &Rrset> {
         self.sets.values()

@@ -18,9 +18,10 @@ const FORBID_UNSAFE: &[&str] = &["dns", "resolve", "transport", "modules", "sim"
 /// Looks at the first lines and the last.
 pub(super) fn check(tree: &Tree, complaints: &mut Complaints) {
     for file in &tree.rust {
-        let header: Vec<&str> = file.text.lines().take_while(|l| l.starts_with("//!")).collect();
+        let lines = file.text.lines().skip_while(|line| line.starts_with("#!["));
+        let header: Vec<&str> = lines.take_while(|line| line.starts_with("//!")).collect();
         if header.is_empty() {
-            complaints.line(&file.path, 1, "the first line is not `//!`: say what the file is for");
+            complaints.line(&file.path, 1, "does not open with `//!`: say what the file is for");
         }
         let lines = file.text.lines().count();
         if lines > LINES_MAX {

@@ -80,6 +80,17 @@ function M.explain(err)
 	return err
 end
 
+-- For the program: whether more lines could make a chunk of this.
+function M.incomplete(text)
+	if loadstring('return table_print(' .. text .. '\n)') then
+		return false
+	end
+	local function ends_early(chunk, err)
+		return not chunk and err:find("near '<eof>'$") ~= nil
+	end
+	return not loadstring(text) and (ends_early(loadstring(text)) or ends_early(loadstring('return ' .. text)))
+end
+
 -- For the program: a command from a console. Returns whether it went well, and the text.
 function M.eval(line)
 	local chunk = loadstring('return table_print(' .. line .. '\n)', line)

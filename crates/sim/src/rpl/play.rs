@@ -61,13 +61,22 @@ impl Outcome {
     }
 }
 
+/// Room for what one scenario teaches; the public harness gives two megabytes.
+const STORE_BYTES: u64 = 2 * 1024 * 1024;
+
 /// Runs a scenario from its first step to its last.
 pub fn play(scenario: &Scenario, variant: Variant) -> Outcome {
     let settings = match scenario.config.settings(variant.minimize) {
         Ok(settings) => settings,
         Err(fault) => return Outcome { failures: vec![fault], trace: Trace::default() },
     };
-    let resolver = Resolver::new(ResolverParts { settings, seed: [7; 32] });
+    let parts = match ResolverParts::in_memory(settings, [7; 32], STORE_BYTES) {
+        Ok(parts) => parts,
+        Err(fault) => {
+            return Outcome { failures: vec![fault.to_string()], trace: Trace::default() };
+        }
+    };
+    let resolver = Resolver::new(parts);
     let script = Script::new(scenario);
     let driver = Driver::new(resolver, Clock::starting_at(scenario.start()), script);
     let mut player = Player { driver, last: None, token: 0 };

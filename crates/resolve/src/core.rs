@@ -1,0 +1,25 @@
+//! What the layers of a resolver share: settings, memory, chance and counters.
+
+use std::sync::Arc;
+
+use store::cache::Cache;
+
+use crate::chance::Chance;
+use crate::counters::Counters;
+use crate::failures::Failures;
+use crate::selection::Servers;
+use crate::settings::Settings;
+use crate::trace::Log;
+
+/// What the layers share.
+pub struct Core {
+    pub settings: Arc<Settings>,
+    pub cache: Cache,
+    /// What is known about servers.
+    pub servers: Servers,
+    /// Questions that failed lately (RFC 9520).
+    pub failures: Failures,
+    pub chance: Chance,
+    pub counters: Counters,
+    pub log: Log,
+}

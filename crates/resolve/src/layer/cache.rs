@@ -1,0 +1,265 @@
+//! The cache as a layer: `produce` looks whether the answer is known, `consume` keeps what was
+//! learnt. What may be believed was decided before; here it only matters that data that nobody
+//! vouched for (glue, referrals) answers no client.
+
+use dns::rdata::view::SoaView;
+use dns::{Name, Rcode, Rdatas, Rrset, Rtype};
+use store::cache::entry::{Body, SignedSet};
+use store::cache::{Hit, Rank};
+
+use super::{Hooks, Layer, QueryContext};
+use crate::extended_error::Verdict;
+use crate::flags::QueryFlags;
+use crate::query::{Outcome, Purpose};
+use crate::reply::{Reply, Source};
+use crate::state::State;
+use crate::trace;
+
+/// The name in the stack.
+pub const NAME: &str = "cache";
+
+/// The layer; the store itself is in [`crate::core::Core`].
+#[derive(Debug, Default)]
+pub struct CacheLayer;
+
+impl Layer for CacheLayer {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn hooks(&self) -> Hooks {
+        Hooks::PRODUCE | Hooks::CONSUME
+    }
+
+    fn is_transparent(&self) -> bool {
+        true
+    }
+
+    fn produce(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
+        if state != State::Produce || ctx.query.cache_tried {
+            return state;
+        }
+        ctx.query.cache_tried = true;
+        if ctx.query.flags.contains(QueryFlags::NO_CACHE) {
+            return state;
+        }
+        if let Some((reply, outcome)) = peek(ctx) {
+            trace!(ctx, Cache, "=> satisfied by cache: {}", reply.rcode);
+            ctx.query.reply = Some(reply);
+            ctx.query.outcome = Some(outcome);
+            return State::Consume;
+        }
+        if ctx.core.failures.is_failing(&ctx.query.name, ctx.query.rtype, ctx.now.mono) {
+            trace!(ctx, Cache, "=> failed a moment ago");
+            ctx.core.counters.failures_cached += 1;
+            let told = Verdict::FailedBefore.told();
+            ctx.request.response.add_extended_error(told.code, told.tag);
+            return State::Fail;
+        }
+        state
+    }
+
+    fn consume(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
+        if state == State::Fail {
+            return state;
+        }
+        let (Some(reply), Some(outcome)) = (ctx.query.reply.take(), ctx.query.outcome.take())
+        else {
+            return state;
+        };
+        if reply.is_fresh() {
+            stash(ctx, &reply, &outcome);
+        }
+        ctx.query.reply = Some(reply);
+        ctx.query.outcome = Some(outcome);
+        state
+    }
+}
+
+/// May data of this rank answer a question?
+fn is_answerable(ctx: &QueryContext<'_>, rank: Rank) -> bool {
+    let checking_disabled = ctx.query.flags.contains(QueryFlags::DNSSEC_CD);
+    let is_address = matches!(ctx.query.purpose, Purpose::Address { .. });
+    (rank.is_auth() || is_address) && (checking_disabled || !rank.is_bogus())
+}
+
+fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
+    let now = ctx.now.unix.seconds();
+    let (name, rtype) = (ctx.query.name.clone(), ctx.query.rtype);
+    if let Some(hit) = ctx.core.cache.peek(now, &name, rtype)
+        && is_answerable(ctx, hit.rank)
+    {
+        return Some(from_hit(hit, &name, rtype));
+    }
+    let mut found = None;
+    let cd = ctx.query.flags.contains(QueryFlags::DNSSEC_CD);
+    let is_good = |hit: &Hit| hit.rank.is_auth() && (cd || !hit.rank.is_bogus());
+    ctx.core.cache.walk(now, &name, 0, |at, apex| {
+        if at == &name {
+            let cname = apex.cname.filter(|hit| rtype != Rtype::CNAME && is_good(hit));
+            found = cname.and_then(|hit| alias(hit, at, &name, Rtype::CNAME));
+        } else {
+            let dname = apex.dname.filter(is_good);
+            found = dname.and_then(|hit| alias(hit, at, &name, Rtype::DNAME));
+        }
+        if found.is_none() {
+            // RFC 8020 §2: what is below a name that does not exist does not exist either.
+            found = apex.nxdomain.filter(is_good).map(|hit| from_hit(hit, &name, rtype));
+        }
+        found.is_none()
+    });
+    found
+}
+
+/// A reply made of what the store says about a question.
+fn from_hit(hit: Hit, name: &Name, rtype: Rtype) -> (Reply, Outcome) {
+    let ttl = u32::try_from(hit.ttl_left.max(0)).unwrap_or(0);
+    let mut reply = Reply::new(Source::Cache, Rcode::NOERROR);
+    let aged = |mut signed: SignedSet| {
+        signed.set.ttl = signed.set.ttl.min(ttl);
+        signed
+    };
+    match hit.body {
+        Body::Records { rdatas, signatures, proofs } => {
+            reply.answer.push(signed_set(name, rtype, ttl, rdatas, signatures, hit.rank));
+            reply.authority.extend(proofs.into_iter().map(aged));
+            (reply, Outcome::Answer)
+        }
+        Body::NoData { proofs } => {
+            reply.authority.extend(proofs.into_iter().map(aged));
+            (reply, Outcome::NoData)
+        }
+        Body::NxDomain { proofs } => {
+            reply.rcode = Rcode::NXDOMAIN;
+            reply.authority.extend(proofs.into_iter().map(aged));
+            (reply, Outcome::NxDomain)
+        }
+    }
+}
+
+/// A reply made of a CNAME at the name or a DNAME above it.
+fn alias(hit: Hit, owner: &Name, name: &Name, rtype: Rtype) -> Option<(Reply, Outcome)> {
+    let ttl = u32::try_from(hit.ttl_left.max(0)).unwrap_or(0);
+    let Body::Records { rdatas, signatures, proofs } = hit.body else { return None };
+    let first = Name::from_wire(rdatas.iter().next()?).ok()?;
+    let mut reply = Reply::new(Source::Cache, Rcode::NOERROR);
+    let target = if rtype == Rtype::DNAME {
+        match name.substitute(owner, &first) {
+            Ok(target) => target,
+            Err(_) => {
+                reply.rcode = Rcode::YXDOMAIN;
+                let signed = signed_set(owner, rtype, ttl, rdatas, signatures, hit.rank);
+                reply.answer.push(signed);
+                return Some((reply, Outcome::Failed(Rcode::YXDOMAIN)));
+            }
+        }?
+    } else {
+        first
+    };
+    reply.answer.push(signed_set(owner, rtype, ttl, rdatas, signatures, hit.rank));
+    if rtype == Rtype::DNAME {
+        let mut rdatas = Rdatas::new();
+        rdatas.push(target.as_wire());
+        let made = signed_set(name, Rtype::CNAME, ttl, rdatas, Rdatas::new(), hit.rank);
+        reply.answer.push(made);
+    }
+    reply.authority.extend(proofs);
+    Some((reply, Outcome::Alias { target }))
+}
+
+fn signed_set(
+    owner: &Name,
+    rtype: Rtype,
+    ttl: u32,
+    rdatas: Rdatas,
+    signatures: Rdatas,
+    rank: Rank,
+) -> SignedSet {
+    let set = Rrset { rdatas, ..Rrset::new(owner.clone(), rtype, dns::Class::IN, ttl) };
+    SignedSet { set, signatures, rank }
+}
+
+/// Keeps what a fresh reply taught.
+fn stash(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
+    let Some(ask) = ctx.query.round.as_ref().map(|round| round.ask.clone()) else { return };
+    match outcome {
+        Outcome::Referral { cut } => {
+            for signed in reply.authority.iter().filter(|s| s.set.owner == cut.name) {
+                if signed.set.rtype == Rtype::NS {
+                    put(ctx, signed, &[]);
+                }
+            }
+            for signed in &reply.additional {
+                put(ctx, signed, &[]);
+            }
+        }
+        Outcome::Answer | Outcome::Alias { .. } => put_answer(ctx, reply),
+        Outcome::NoData | Outcome::NxDomain => {
+            put_answer(ctx, reply);
+            put_absence(ctx, reply, outcome, end_of_chain(reply, ask.name), ask.rtype);
+        }
+        Outcome::Deeper | Outcome::Unminimised | Outcome::Failed(_) => {}
+    }
+}
+
+fn put_answer(ctx: &mut QueryContext<'_>, reply: &Reply) {
+    let mut below_dname = false;
+    for signed in &reply.answer {
+        // The CNAME that a DNAME implies is derived again when it is needed.
+        if !(below_dname && signed.set.rtype == Rtype::CNAME) {
+            let proofs: &[SignedSet] =
+                if signed.signatures.is_empty() { &[] } else { &reply.authority };
+            put(ctx, signed, proofs);
+        }
+        below_dname = signed.set.rtype == Rtype::DNAME;
+    }
+}
+
+fn put(ctx: &mut QueryContext<'_>, signed: &SignedSet, proofs: &[SignedSet]) {
+    let now = ctx.now.unix.seconds();
+    let put = ctx.core.cache.stash(now, &signed.set, &signed.signatures, signed.rank, proofs);
+    if put.is_err() {
+        ctx.core.counters.store_errors += 1;
+    }
+}
+
+fn put_absence(
+    ctx: &mut QueryContext<'_>,
+    reply: &Reply,
+    outcome: &Outcome,
+    name: Name,
+    rtype: Rtype,
+) {
+    // RFC 2308 §5. Without a SOA nothing says how long; the least time that data is kept must do.
+    let soa = reply.authority.iter().find(|signed| signed.set.rtype == Rtype::SOA);
+    let minimum = soa.and_then(|soa| soa.set.rdatas.iter().next().and_then(SoaView::new));
+    let ttl = soa.zip(minimum).map_or(0, |(soa, view)| soa.set.ttl.min(view.minimum()));
+    let rank = soa.map_or(first_rank(ctx), |soa| soa.rank);
+    let (now, cache) = (ctx.now.unix.seconds(), &mut ctx.core.cache);
+    let put = if *outcome == Outcome::NxDomain {
+        cache.stash_nxdomain(now, &name, ttl, rank, &reply.authority)
+    } else {
+        cache.stash_no_data(now, &name, rtype, ttl, rank, &reply.authority)
+    };
+    if put.is_err() {
+        ctx.core.counters.store_errors += 1;
+    }
+}
+
+/// The rank of an authority's word before validation.
+fn first_rank(ctx: &QueryContext<'_>) -> Rank {
+    let wanted = ctx.query.flags.contains(QueryFlags::DNSSEC_WANT);
+    if wanted { Rank::TRY.with_auth() } else { Rank::INSECURE.with_auth() }
+}
+
+/// The name at the end of the aliases of an answer section.
+fn end_of_chain(reply: &Reply, name: Name) -> Name {
+    reply.answer.iter().filter(|signed| signed.set.rtype == Rtype::CNAME).fold(
+        name,
+        |at, signed| {
+            let target =
+                signed.set.rdatas.iter().next().and_then(|rdata| Name::from_wire(rdata).ok());
+            target.unwrap_or(at)
+        },
+    )
+}

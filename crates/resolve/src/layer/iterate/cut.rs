@@ -1,0 +1,161 @@
+//! Where to begin: the deepest zone whose servers are known, from forwarding rules, the store, or
+//! the root hints.
+
+use std::net::IpAddr;
+
+use dns::{Name, Rtype};
+use store::cache::entry::Body;
+
+use super::super::QueryContext;
+use crate::flags::QueryFlags;
+use crate::limits::SERVERS_MAX;
+use crate::root_hints;
+use crate::zone_cut::{Lookup, NameServer, Servers, ZoneCut};
+
+/// Servers whose addresses are looked up in the store for one zone at first; the others only if
+/// these are of no use (NRDelegation: a thousand servers must not cost a thousand look-ups).
+const SERVERS_LOOKED_UP: usize = 4;
+
+/// The zone to ask for the current query.
+pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
+    if let Some(cut) = forwarded(ctx) {
+        return cut;
+    }
+    let name = if ctx.query.rtype == Rtype::DS {
+        // DS belongs to the parent side of a cut (RFC 4035 §3.1.4.1).
+        ctx.query.name.parent().unwrap_or_else(Name::root)
+    } else {
+        ctx.query.name.clone()
+    };
+    let now = ctx.now.unix.seconds();
+    let mut found: Vec<(Name, Vec<Name>)> = Vec::new();
+    if !ctx.query.flags.contains(QueryFlags::NO_CACHE) {
+        ctx.core.cache.walk(now, &name, 0, |at, hit| {
+            if let Some(Body::Records { rdatas, .. }) = hit.ns.map(|hit| hit.body) {
+                let servers = rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok());
+                found.push((at.clone(), servers.collect()));
+            }
+            true
+        });
+    }
+    for (apex, mut servers) in found {
+        ctx.core.chance.sample(&mut servers, SERVERS_MAX);
+        servers.truncate(SERVERS_MAX);
+        let mut cut = ZoneCut::new(apex);
+        cut.servers = Servers::Authoritative(servers.into_iter().map(NameServer::new).collect());
+        fill_from_cache(ctx, &mut cut, SERVERS_LOOKED_UP);
+        if is_usable(ctx, &cut) {
+            return cut;
+        }
+    }
+    root(ctx)
+}
+
+/// The root zone as the hints say.
+fn root(ctx: &QueryContext<'_>) -> ZoneCut {
+    let mut cut = ZoneCut::new(Name::root());
+    let hints = &ctx.core.settings.root_hints;
+    let builtin = root_hints::builtin();
+    let hints = if hints.is_empty() { builtin } else { hints };
+    for (name, addresses) in hints {
+        cut.add_server(name.clone());
+        cut.add_addresses(name, addresses.iter().copied());
+    }
+    for server in cut.name_servers_mut() {
+        (server.ipv4, server.ipv6) = (Lookup::Done, Lookup::Done);
+    }
+    cut
+}
+
+fn forwarded(ctx: &QueryContext<'_>) -> Option<ZoneCut> {
+    let forward = match &ctx.request.forward {
+        Some(forward) => Some(&**forward),
+        None => ctx
+            .core
+            .settings
+            .forwards
+            .iter()
+            .filter(|forward| ctx.query.name.is_at_or_below(&forward.suffix))
+            .max_by_key(|forward| forward.suffix.len()),
+    }?;
+    Some(ZoneCut::forward(
+        forward.suffix.clone(),
+        forward.kind,
+        std::sync::Arc::new(forward.targets.clone()),
+    ))
+}
+
+/// Adds addresses that the store knows, for so many servers that have none yet.
+pub(super) fn fill_from_cache(ctx: &mut QueryContext<'_>, cut: &mut ZoneCut, servers_max: usize) {
+    let now = ctx.now.unix.seconds();
+    let (ipv4, ipv6) = families(ctx);
+    let mut found: Vec<(Name, Vec<IpAddr>)> = Vec::new();
+    for server in cut.name_servers_mut() {
+        if found.len() >= servers_max {
+            break;
+        }
+        if !server.addresses.is_empty() {
+            continue;
+        }
+        let mut addresses = Vec::new();
+        for (wanted, rtype, lookup) in
+            [(ipv4, Rtype::A, &mut server.ipv4), (ipv6, Rtype::AAAA, &mut server.ipv6)]
+        {
+            if !wanted || *lookup == Lookup::Done {
+                continue;
+            }
+            match ctx.core.cache.peek(now, &server.name, rtype).map(|hit| hit.body) {
+                Some(Body::Records { rdatas, .. }) => {
+                    *lookup = Lookup::Done;
+                    addresses.extend(rdatas.iter().filter_map(address));
+                }
+                Some(Body::NoData { .. } | Body::NxDomain { .. }) => *lookup = Lookup::Done,
+                None => {}
+            }
+        }
+        if !addresses.is_empty() {
+            found.push((server.name.clone(), addresses));
+        }
+    }
+    for (name, addresses) in found {
+        cut.add_addresses(&name, addresses);
+    }
+}
+
+/// Can anybody be asked about the zone, now or after a look-up that is not already under way?
+pub(super) fn is_usable(ctx: &QueryContext<'_>, cut: &ZoneCut) -> bool {
+    cut.is_forward()
+        || cut
+            .name_servers()
+            .iter()
+            .any(|server| !server.addresses.is_empty() || next_lookup(ctx, server).is_some())
+}
+
+/// The type of the next address look-up for a server, if there is one that makes sense.
+pub(super) fn next_lookup(ctx: &QueryContext<'_>, server: &NameServer) -> Option<Rtype> {
+    let (ipv4, ipv6) = families(ctx);
+    [(ipv4, server.ipv4, Rtype::A), (ipv6, server.ipv6, Rtype::AAAA)]
+        .into_iter()
+        .find(|(wanted, lookup, rtype)| {
+            *wanted && *lookup == Lookup::Open && !ctx.is_asked_already(&server.name, *rtype)
+        })
+        .map(|(.., rtype)| rtype)
+}
+
+/// The address families that may be used for this query.
+pub(super) fn families(ctx: &QueryContext<'_>) -> (bool, bool) {
+    let settings = &ctx.core.settings;
+    let flags = ctx.query.flags;
+    (
+        settings.ipv4 && !flags.contains(QueryFlags::NO_IPV4),
+        settings.ipv6 && !flags.contains(QueryFlags::NO_IPV6),
+    )
+}
+
+/// The address in the rdata of A or AAAA.
+pub(super) fn address(rdata: &[u8]) -> Option<IpAddr> {
+    if let Ok(octets) = <[u8; 4]>::try_from(rdata) {
+        return Some(IpAddr::from(octets));
+    }
+    <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from)
+}

@@ -1,0 +1,106 @@
+//! Every bound of this crate, in one place, with its reason. Counters that a bound holds are never
+//! reset while a request lives: an attack that restarts a part of the work must not restart the
+//! count (CVE-2026-50045).
+
+use std::time::Duration;
+
+/// Messages sent upstream for one request, sub-queries and repetitions included. Composed
+/// amplification (CAMP, USENIX Security 2024) ends here at the latest.
+pub const MESSAGES_MAX: u16 = 100;
+/// Bytes received from upstream for one request (CVE-2026-24027: many large replies).
+pub const RECEIVED_BYTES_MAX: usize = 256 * 1024;
+/// Wall time of one request. Clients give up after five to ten seconds; an answer that nobody
+/// waits for is not worth a slot.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(8);
+/// Steps of the driver for one request. Each step either sends, receives, or moves the plan
+/// forward, so honest requests take a few dozen; more is a layer going in circles.
+pub const STEPS_MAX: u16 = 600;
+/// Queries that one request may put on its plan altogether.
+pub const QUERIES_MAX: u16 = 64;
+/// Depth of queries that wait for one another (name server addresses of name server addresses,
+/// CVE-2014-8500).
+pub const DEPTH_MAX: u8 = 8;
+/// Referrals followed for one query. Real delegations are five deep; a name where every label is a
+/// delegation must not cost a hundred messages.
+pub const REFERRALS_MAX: u8 = 30;
+/// Links of a chain of CNAME and DNAME (RFC 1034 §3.6.2; peers allow 11 or 12).
+pub const ALIASES_MAX: u8 = 12;
+
+/// Name servers considered per delegation, a random sample of those there are (NRDelegation,
+/// CVE-2022-3204). Thirteen as the root has.
+pub const SERVERS_MAX: usize = 13;
+/// Addresses considered per delegation, each counted once however many servers claim it
+/// (CVE-2026-3592).
+pub const ADDRESSES_MAX: usize = 26;
+/// Addresses considered per name server.
+pub const ADDRESSES_PER_SERVER_MAX: usize = 4;
+/// Name server names whose addresses are looked up for one request without one of them leading to
+/// a reply (NXNSAttack, CVE-2020-12667).
+pub const ADDRESS_LOOKUPS_BARREN_MAX: u8 = 5;
+/// Name server names whose addresses are looked up for one request altogether.
+pub const ADDRESS_LOOKUPS_MAX: u8 = 12;
+
+/// Steps of QNAME minimisation for one query (RFC 9156 §2.3, MAX_MINIMISE_COUNT).
+pub const MINIMISE_STEPS_MAX: u8 = 10;
+/// The first steps add one label each (RFC 9156 §2.3, MINIMISE_ONE_LAB).
+pub const MINIMISE_SINGLE_MAX: u8 = 4;
+
+/// Messages sent for one question to the servers of one zone.
+pub const SENDS_PER_ROUND_MAX: u8 = 12;
+/// Messages that are waited for at the same time for one question: a slow server may still answer
+/// while the next one is tried.
+pub const SENDS_OPEN_MAX: usize = 4;
+/// UDP messages to one address for one question; after that TCP shows whether the loss is on the
+/// path or the server is gone.
+pub const UDP_PER_ADDRESS_MAX: u8 = 2;
+/// TCP messages to one address for one question (RFC 9520 §3.1 asks for a bound; `TC=1` followed
+/// by a closed connection must not loop).
+pub const TCP_PER_ADDRESS_MAX: u8 = 1;
+/// Replies of one round that were of no use (SERVFAIL, REFUSED, lame, …) until the zone counts as
+/// broken.
+pub const USELESS_REPLIES_MAX: u8 = 4;
+/// Time for one question to the servers of one zone. A zone whose servers are all dead must not
+/// keep a client longer than six seconds.
+pub const ROUND_TIME_MAX: Duration = Duration::from_millis(5_000);
+/// Time for a stream to an upstream to connect.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_millis(1_000);
+/// Time for a reply over a stream, connecting included. A server that accepts and never answers
+/// must be left within two seconds.
+pub const STREAM_TIME_MAX: Duration = Duration::from_millis(1_500);
+/// First retransmission to a server that nothing is known of.
+pub const TIMEOUT_UNKNOWN: Duration = Duration::from_millis(400);
+/// Least retransmission time-out: a busy server on the same machine may need some ten
+/// milliseconds, and scripted ones more.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// Greatest retransmission time-out.
+pub const TIMEOUT_MAX: Duration = Duration::from_millis(1_500);
+/// Datagrams that did not match before the exchange is given up: a flood of forgeries must not
+/// keep the processor busy.
+pub const NEAR_MISSES_MAX: u16 = 256;
+
+/// Records taken from one RRset; larger sets are refused (CVE-2024-1737).
+pub const RRSET_RECORDS_MAX: usize = 256;
+/// Sets looked at in one section of a reply. The largest honest sections hold some dozen.
+pub const SECTION_SETS_MAX: usize = 128;
+
+/// Servers whose round-trip times are remembered.
+pub const SERVER_STATES_MAX: usize = 16_384;
+/// Failed questions that are remembered (RFC 9520).
+pub const FAILURES_MAX: usize = 8_192;
+/// A failure is remembered for so long at first (RFC 9520 §3.2: at least one second) …
+pub const FAILURE_TIME_MIN: Duration = Duration::from_secs(5);
+/// … and, when it repeats, twice as long each time up to this (RFC 9520 §3.2: at most five
+/// minutes).
+pub const FAILURE_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// Requests under way at the same time in one worker.
+pub const REQUESTS_MAX: usize = 10_000;
+/// Requests under way for one client network (/32 or /56).
+pub const REQUESTS_PER_CLIENT_MAX: u32 = 1_000;
+/// Lines of trace that wait to be taken; the newest are dropped beyond that.
+pub const LOG_LINES_MAX: usize = 10_000;
+
+/// Extended errors in one response; the first are the most specific.
+pub const EXTENDED_ERRORS_MAX: usize = 3;
+/// Extra text of an extended error, in bytes.
+pub const EXTENDED_ERROR_TEXT_MAX: usize = 64;

@@ -1,0 +1,66 @@
+//! The path of a hit, and which finished answers are kept for it.
+
+use dns::{Class, Rcode, Rtype};
+
+use super::Resolver;
+use crate::client::{Client, ClientProtocol};
+use crate::flags::QueryFlags;
+use crate::request::Request;
+use crate::time::Now;
+
+/// Rules may differ between groups of clients; this is the group of those without any.
+const TAG_ALL: u32 = 0;
+
+impl Resolver {
+    /// The path of a hit: if the finished answer is at hand, writes it to `out` (cleared first) and
+    /// returns true. Otherwise nothing happened, and the same bytes go to
+    /// [`Resolver::handle_request`].
+    #[inline]
+    pub fn answer_cached(
+        &mut self,
+        now: Now,
+        client: &Client,
+        wire: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if !self.layers.is_transparent() {
+            return false;
+        }
+        self.answers.set_generation(self.layers.generation());
+        let size = self.core.settings.udp_size_downstream;
+        let Some(hit) = self.answers.answer(now, client, TAG_ALL, size, wire, out) else {
+            return false;
+        };
+        let counters = &mut self.core.counters;
+        counters.requests += 1;
+        counters.responses += 1;
+        counters.answered_from_cache += 1;
+        match hit.rcode {
+            Rcode::NOERROR if hit.no_data => counters.nodata += 1,
+            Rcode::NOERROR => counters.noerror += 1,
+            Rcode::NXDOMAIN => counters.nxdomain += 1,
+            _ => {}
+        }
+        true
+    }
+
+    /// Keeps a response for later queries of the same kind, if it came from the store altogether
+    /// and says nothing that was meant for this client only.
+    pub(super) fn keep_answer(&mut self, now: Now, request: &Request, wire: &[u8]) {
+        let response = &request.response;
+        let question = &request.question;
+        let plain = request.cached
+            && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
+            && response.options.is_empty()
+            && response.extended_errors.is_empty()
+            && question.class == Class::IN
+            && question.rtype != Rtype::ANY
+            && request.client.protocol != ClientProtocol::Internal
+            && !request.flags.intersects(QueryFlags::TRACE)
+            && self.layers.is_transparent();
+        if plain {
+            self.answers.set_generation(self.layers.generation());
+            self.answers.insert(now, &request.client, TAG_ALL, u32::MAX, &request.wire, wire);
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! Sending and receiving for requests: exchanges by number, and rounds that several requests share.
+//!
+//! When two requests would ask the same servers the same question, the second one follows the
+//! first: it sends nothing and is handed the same reply (RFC 5452 §5; 500 clients, one message). It
+//! never waits for anything but the exchanges of the first, so requests cannot wait for each other
+//! in a circle.
+
+use dns::{Message, Name, Rcode, Rtype};
+use hashbrown::HashMap;
+
+use super::Resolver;
+use crate::action::{Action, ExchangeFault, ExchangeId, ReplyVerdict, Via};
+use crate::exchange::{self, Manner, match_reply};
+use crate::flags::QueryFlags;
+use crate::keyed::Keyed;
+use crate::limits::{CONNECT_TIME_MAX, NEAR_MISSES_MAX, SENDS_OPEN_MAX};
+use crate::query::{Planned, Query, Sent};
+use crate::reply::{Reply, Source};
+use crate::request::{Request, RequestId};
+use crate::settings::ForwardKind;
+use crate::time::Now;
+use crate::trace::Group;
+use crate::zone_cut::{Servers, ZoneCut};
+
+/// What makes two rounds the same.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RoundKey {
+    name: Name,
+    rtype: Rtype,
+    zone: Name,
+    /// Everything else that changes what is sent or to whom.
+    manner: u32,
+}
+
+/// A round under way.
+#[derive(Debug)]
+pub(super) struct Shared {
+    leader: RequestId,
+    followers: Vec<RequestId>,
+    /// The last good reply, for the followers.
+    reply: Option<Reply>,
+}
+
+pub(super) type Rounds = HashMap<RoundKey, Shared, Keyed>;
+
+/// Exchanges that may still be answered.
+#[derive(Default)]
+pub(super) struct Exchanges {
+    open: HashMap<ExchangeId, RequestId, foldhash::fast::FixedState>,
+    last: u64,
+}
+
+impl Exchanges {
+    fn begin(&mut self, request: RequestId) -> ExchangeId {
+        self.last += 1;
+        let id = ExchangeId(self.last);
+        self.open.insert(id, request);
+        id
+    }
+}
+
+impl Resolver {
+    /// Sends the message that is planned for the current query, or joins a request that does.
+    pub(super) fn send_planned(&mut self, now: Now, request: &mut Request) {
+        let id = request.id;
+        let Some(query) = request.plan.current_mut() else { return };
+        let Some(planned) = query.round.as_mut().and_then(|round| round.next.take()) else {
+            return;
+        };
+        let Some(key) = round_key(query, request.edns.is_some_and(|edns| edns.dnssec_ok)) else {
+            return;
+        };
+        match self.rounds.get_mut(&key) {
+            Some(shared) if shared.leader != id => {
+                shared.followers.push(id);
+                self.core.counters.upstream_joined += 1;
+                if let Some(round) = &mut query.round {
+                    round.follows = true;
+                }
+                request.following = Some(key);
+                return;
+            }
+            Some(_) => {}
+            None => {
+                let shared = Shared { leader: id, followers: Vec::new(), reply: None };
+                self.rounds.insert(key.clone(), shared);
+                request.following = Some(key);
+            }
+        }
+        self.send(now, request, planned);
+    }
+
+    fn send(&mut self, now: Now, request: &mut Request, planned: Planned) {
+        let traced = self.core.log.everything || request.flags.contains(QueryFlags::TRACE);
+        let (id, dnssec_ok) = (request.id, request.dnssec_ok());
+        let checking_disabled = request.checking_disabled();
+        let Some(query) = request.plan.current_mut() else { return };
+        let (query_id, depth) = (query.id.0, query.depth);
+        let forward = query.cut.as_ref().and_then(forward_kind);
+        let vary_case = !query.flags.contains(QueryFlags::NO_0X20) && forward.is_none();
+        let Some(round) = &mut query.round else { return };
+        let manner = Manner {
+            recursion_desired: forward.is_some(),
+            // Full resolution wants all records whatever the other side thinks of them.
+            checking_disabled: forward != Some(ForwardKind::Stub) || checking_disabled,
+            vary_case,
+            edns: planned.edns.then(|| {
+                let size = self.core.settings.udp_size_upstream;
+                (size, forward != Some(ForwardKind::Stub) || dnssec_ok)
+            }),
+        };
+        let (wire, message_id, name) = exchange::compose(&round.ask, manner, &mut self.core.chance);
+        if traced {
+            let zone = query.cut.as_ref().map(|cut| cut.name.clone()).unwrap_or_else(Name::root);
+            self.core.log.write(
+                Group::Resolve,
+                request.flags.contains(QueryFlags::TRACE),
+                id.number,
+                query_id,
+                depth,
+                format_args!(
+                    "=> id: '{:05}' querying: '{}'@'{}' zone cut: '{}' qname: '{}' qtype: '{}' \
+                     proto: '{}'",
+                    message_id,
+                    planned.server,
+                    planned.target.address,
+                    zone,
+                    name,
+                    round.ask.rtype,
+                    proto(&planned.target.via)
+                ),
+            );
+        }
+        self.count_sent(&planned);
+        if round.open.len() >= SENDS_OPEN_MAX {
+            // The oldest has had its time.
+            let oldest = round.open.remove(0);
+            self.exchanges.open.remove(&oldest.exchange);
+            self.actions.push_back(Action::Cancel { id: oldest.exchange });
+        }
+        let exchange = self.exchanges.begin(id);
+        let tried = round.tried_mut(planned.target.address);
+        match planned.target.via {
+            Via::Udp => tried.udp += 1,
+            Via::Tcp | Via::Tls(_) => {
+                tried.tcp += 1;
+                tried.wants_tcp = false;
+            }
+        }
+        round.sends += 1;
+        round.open.push(Sent {
+            exchange,
+            target: planned.target.clone(),
+            id: message_id,
+            name,
+            at: now.mono,
+            retry_at: now.mono + planned.timeout,
+            late: false,
+            near_misses: 0,
+        });
+        request.budget.messages += 1;
+        self.actions.push_back(Action::Exchange {
+            id: exchange,
+            target: planned.target,
+            wire,
+            connect_timeout: CONNECT_TIME_MAX,
+        });
+    }
+
+    fn count_sent(&mut self, planned: &Planned) {
+        let counters = &mut self.core.counters;
+        let target = &planned.target;
+        let family = if target.address.is_ipv4() {
+            &mut counters.upstream_ipv4
+        } else {
+            &mut counters.upstream_ipv6
+        };
+        *family += 1;
+        *match target.via {
+            Via::Udp => &mut counters.upstream_udp,
+            Via::Tcp => &mut counters.upstream_tcp,
+            Via::Tls(_) => &mut counters.upstream_tls,
+        } += 1;
+    }
+
+    /// Bytes or a fault for an exchange.
+    pub(super) fn receive(
+        &mut self,
+        now: Now,
+        id: ExchangeId,
+        reply: Result<&[u8], ExchangeFault>,
+    ) -> ReplyVerdict {
+        let Some(owner) = self.exchanges.open.get(&id).copied() else {
+            return ReplyVerdict::Over;
+        };
+        let Some(mut request) = self.take(owner) else {
+            self.exchanges.open.remove(&id);
+            return ReplyVerdict::Over;
+        };
+        let verdict = match reply {
+            Ok(bytes) => self.receive_bytes(now, &mut request, id, bytes),
+            Err(fault) => self.receive_fault(now, &mut request, id, fault),
+        };
+        if verdict == Received::NearMiss {
+            self.put_back(request);
+            return ReplyVerdict::KeepWaiting;
+        }
+        self.advance(now, request);
+        match verdict {
+            Received::TryTcp => ReplyVerdict::KeepWaiting,
+            Received::Over | Received::NearMiss => ReplyVerdict::Over,
+        }
+    }
+
+    fn receive_fault(
+        &mut self,
+        now: Now,
+        request: &mut Request,
+        id: ExchangeId,
+        fault: ExchangeFault,
+    ) -> Received {
+        self.exchanges.open.remove(&id);
+        if let Some(sent) = remove_sent(request, id) {
+            // No socket to be had is our own trouble and says nothing about the server.
+            if fault != ExchangeFault::NoSocket && !sent.late {
+                let rest = rest(self);
+                self.core.servers.on_silence(sent.target.address, now.mono, rest);
+            }
+        }
+        Received::Over
+    }
+
+    fn receive_bytes(
+        &mut self,
+        now: Now,
+        request: &mut Request,
+        id: ExchangeId,
+        bytes: &[u8],
+    ) -> Received {
+        request.budget.received += bytes.len();
+        let Some(query) = request.plan.current_mut() else { return Received::Over };
+        let Some(round) = &mut query.round else { return Received::Over };
+        let Some(at) = round.open.iter().position(|sent| sent.exchange == id) else {
+            self.exchanges.open.remove(&id);
+            return Received::Over;
+        };
+        let (sent, ask) = (&round.open[at], &round.ask);
+        let source =
+            Source::Upstream { address: sent.target.address, via: sent.target.via.clone() };
+        let matched = match_reply(sent, ask, bytes);
+        let reply = matched.and_then(|message| {
+            if is_truncated(&message, &sent.target.via) {
+                return Ok(None);
+            }
+            Reply::from_message(&message, source)
+                .map(Some)
+                .map_err(|_| exchange::ReplyFault::Oversized)
+        });
+        match reply {
+            Err(fault) => {
+                self.core.counters.near_misses += 1;
+                self.note_near_miss(request, id, fault)
+            }
+            Ok(truncated_or_reply) => {
+                self.exchanges.open.remove(&id);
+                let sent = round.open.remove(at);
+                let after = now.mono.since(sent.at);
+                self.core.servers.on_reply(sent.target.address, after);
+                match truncated_or_reply {
+                    // RFC 7766 §5: what does not fit is asked for over TCP.
+                    None => round.tried_mut(sent.target.address).wants_tcp = true,
+                    Some(reply) => {
+                        let shared =
+                            request.following.as_ref().and_then(|key| self.rounds.get_mut(key));
+                        if let Some(shared) = shared.filter(|s| !s.followers.is_empty()) {
+                            shared.reply = Some(reply.clone());
+                        }
+                        query.reply = Some(reply);
+                    }
+                }
+                Received::Over
+            }
+        }
+    }
+
+    /// Something arrived that is not the reply. Over UDP the slot stays open, and the question is
+    /// asked once more over TCP; a stream that carries nonsense is done with.
+    fn note_near_miss(
+        &mut self,
+        request: &mut Request,
+        id: ExchangeId,
+        fault: exchange::ReplyFault,
+    ) -> Received {
+        let Some(query) = request.plan.current_mut() else { return Received::Over };
+        let Some(round) = &mut query.round else { return Received::Over };
+        let Some(sent) = round.open.iter_mut().find(|sent| sent.exchange == id) else {
+            return Received::Over;
+        };
+        sent.near_misses += 1;
+        let first = sent.near_misses == 1;
+        let exhausted = sent.near_misses >= NEAR_MISSES_MAX;
+        let (address, udp) = (sent.target.address, sent.target.via == Via::Udp);
+        if !udp || exhausted {
+            self.exchanges.open.remove(&id);
+            round.open.retain(|sent| sent.exchange != id);
+            round.tried_mut(address).useless += 1;
+            round.useless += 1;
+            return Received::Over;
+        }
+        if self.core.log.everything {
+            self.core.log.write(
+                Group::Resolve,
+                false,
+                request.id.number,
+                query.id.0,
+                query.depth,
+                format_args!("<= not a reply from '{address}': {fault:?}"),
+            );
+        }
+        let tried = round.tried_mut(address);
+        if first && tried.tcp == 0 {
+            tried.wants_tcp = true;
+            return Received::TryTcp;
+        }
+        Received::NearMiss
+    }
+
+    /// Marks what was waited for long enough; false if there is nothing like that.
+    pub(super) fn mark_late(&mut self, now: Now, request: &mut Request) -> bool {
+        let rest = rest(self);
+        let Some(round) = request.plan.current_mut().and_then(|query| query.round.as_mut()) else {
+            return false;
+        };
+        let mut any = false;
+        for sent in &mut round.open {
+            if !sent.late && sent.retry_at <= now.mono {
+                sent.late = true;
+                any = true;
+                self.core.counters.upstream_timeouts += 1;
+                self.core.servers.on_silence(sent.target.address, now.mono, rest);
+            }
+        }
+        any
+    }
+
+    /// After a step: if the round that the request led or followed is over, cancels what is still
+    /// open and hands the reply to the followers.
+    pub(super) fn leave_finished_rounds(&mut self, now: Now, request: &mut Request) {
+        for id in request.plan.take_abandoned() {
+            self.exchanges.open.remove(&id);
+            self.actions.push_back(Action::Cancel { id });
+        }
+        let Some(key) = &request.following else { return };
+        let dnssec_ok = request.edns.is_some_and(|edns| edns.dnssec_ok);
+        let same = request
+            .plan
+            .current()
+            .filter(|query| query.reply.is_none())
+            .and_then(|query| round_key(query, dnssec_ok))
+            .is_some_and(|current| current == *key);
+        if same {
+            return;
+        }
+        let gave_up = std::mem::take(&mut request.gave_up);
+        if let Some(key) = request.following.take() {
+            self.leave_round(now, request.id, &key, gave_up);
+        }
+    }
+
+    /// A request has no interest in a round any more.
+    fn leave_round(&mut self, now: Now, id: RequestId, key: &RoundKey, gave_up: bool) {
+        let Some(shared) = self.rounds.get_mut(key) else { return };
+        if shared.leader != id {
+            shared.followers.retain(|follower| *follower != id);
+            return;
+        }
+        let Some(shared) = self.rounds.remove(key) else { return };
+        for follower in shared.followers {
+            let Some(mut request) = self.take(follower) else { continue };
+            request.following = None;
+            if let Some(query) = request.plan.current_mut() {
+                if let Some(round) = &mut query.round {
+                    round.follows = false;
+                    // What the leader could not get from all servers nobody else tries again.
+                    round.exhausted = gave_up;
+                }
+                query.reply = shared.reply.clone().filter(|_| !gave_up);
+            }
+            self.advance(now, request);
+        }
+    }
+
+    /// Gives up everything that a request waits for.
+    pub(super) fn abandon_exchanges(&mut self, now: Now, request: &mut Request) {
+        let mut open = request.plan.take_abandoned();
+        let rounds = request.plan.queries().filter_map(|query| query.round.as_ref());
+        open.extend(rounds.flat_map(|round| round.open.iter().map(|sent| sent.exchange)));
+        for id in open {
+            if self.exchanges.open.remove(&id).is_some() {
+                self.actions.push_back(Action::Cancel { id });
+            }
+        }
+        if let Some(key) = &request.following {
+            self.leave_round(now, request.id, key, request.gave_up);
+        }
+    }
+}
+
+/// What came of bytes or a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Received {
+    /// The exchange is over.
+    Over,
+    /// Not the reply; ask over TCP as well.
+    TryTcp,
+    /// Not the reply; nothing new to do.
+    NearMiss,
+}
+
+/// How long a dead server is left alone at first.
+fn rest(resolver: &Resolver) -> std::time::Duration {
+    std::time::Duration::from_millis(u64::from(resolver.core.settings.ns_timeout_ms))
+}
+
+fn remove_sent(request: &mut Request, id: ExchangeId) -> Option<Sent> {
+    let round = request.plan.current_mut()?.round.as_mut()?;
+    let at = round.open.iter().position(|sent| sent.exchange == id)?;
+    Some(round.open.remove(at))
+}
+
+/// Has the reply to be asked for again over TCP? TC over a stream means nothing.
+fn is_truncated(message: &Message<'_>, via: &Via) -> bool {
+    *via == Via::Udp && message.header().tc() && message.rcode() != Rcode::FORMERR
+}
+
+fn forward_kind(cut: &ZoneCut) -> Option<ForwardKind> {
+    match &cut.servers {
+        Servers::Authoritative(_) => None,
+        Servers::Forward { kind, .. } => Some(*kind),
+    }
+}
+
+/// The key of the round that a query is in.
+fn round_key(query: &Query, dnssec_ok: bool) -> Option<RoundKey> {
+    let (round, cut) = (query.round.as_ref()?, query.cut.as_ref()?);
+    let sent_flags = QueryFlags::TCP
+        | QueryFlags::NO_EDNS
+        | QueryFlags::NO_IPV4
+        | QueryFlags::NO_IPV6
+        | QueryFlags::NO_0X20;
+    let stub = forward_kind(cut) == Some(ForwardKind::Stub);
+    let manner = (query.flags & sent_flags).bits()
+        | u32::from(cut.is_forward()) << 31
+        | u32::from(stub && dnssec_ok) << 30
+        | u32::from(stub && query.flags.contains(QueryFlags::DNSSEC_CD)) << 29;
+    Some(RoundKey {
+        name: round.ask.name.clone(),
+        rtype: round.ask.rtype,
+        zone: cut.name.clone(),
+        manner,
+    })
+}
+
+fn proto(via: &Via) -> &'static str {
+    match via {
+        Via::Udp => "udp",
+        Via::Tcp => "tcp",
+        Via::Tls(_) => "tls",
+    }
+}

@@ -1,0 +1,138 @@
+//! What is remembered about servers, in bounded memory.
+//!
+//! A clock hand walks over the slots: what was used since its last visit stays, the first that was
+//! not makes room. Strangers choose which addresses get in, so the hash is keyed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::families::Families;
+use super::rtt::Rtt;
+use crate::keyed::Keyed;
+use crate::limits::SERVER_STATES_MAX;
+use crate::time::Mono;
+
+/// Time-outs in a row, across requests, that make a server count as dead.
+const SILENCES_DEAD: u8 = 3;
+/// A dead server is left alone at most so long.
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// What is remembered about one server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ServerState {
+    /// `None`: it has never answered.
+    pub rtt: Option<Rtt>,
+    /// Time-outs since it last answered.
+    pub silences: u8,
+    /// Leave it alone until then if there are others.
+    pub rests_until: Mono,
+}
+
+impl ServerState {
+    /// Is it being left alone?
+    pub fn is_resting(&self, now: Mono) -> bool {
+        now < self.rests_until
+    }
+}
+
+struct Slot {
+    address: SocketAddr,
+    state: ServerState,
+    used: bool,
+}
+
+/// What is remembered about all servers.
+pub struct Servers {
+    index: HashMap<SocketAddr, u32, Keyed>,
+    slots: Vec<Slot>,
+    hand: usize,
+    pub families: Families,
+}
+
+impl Servers {
+    /// An empty table; the key comes from the resolver's seed.
+    pub fn new(key: Keyed) -> Servers {
+        Servers {
+            index: HashMap::with_hasher(key),
+            slots: Vec::new(),
+            hand: 0,
+            families: Families::default(),
+        }
+    }
+
+    /// What is known about a server.
+    pub fn state(&self, address: SocketAddr) -> ServerState {
+        self.index
+            .get(&address)
+            .and_then(|slot| self.slots.get(*slot as usize))
+            .map_or_else(ServerState::default, |slot| slot.state)
+    }
+
+    /// It answered after so long.
+    pub fn on_reply(&mut self, address: SocketAddr, after: Duration) {
+        let state = self.state_mut(address);
+        match &mut state.rtt {
+            Some(rtt) => rtt.add(after),
+            none => *none = Some(Rtt::new(after)),
+        }
+        state.silences = 0;
+        state.rests_until = Mono::default();
+        self.families.on_reply(address.ip());
+    }
+
+    /// It stayed silent, or could not be reached. `rest` is how long a dead server is left alone at
+    /// first; it doubles with each further silence.
+    pub fn on_silence(&mut self, address: SocketAddr, now: Mono, rest: Duration) {
+        let state = self.state_mut(address);
+        state.silences = state.silences.saturating_add(1);
+        if state.silences >= SILENCES_DEAD {
+            let doublings = u32::from(state.silences - SILENCES_DEAD).min(8);
+            state.rests_until = now + (rest * 2u32.pow(doublings)).min(BACK_OFF_MAX);
+        }
+        if state.rtt.is_none() || state.silences >= SILENCES_DEAD {
+            self.families.on_silence(address.ip(), now);
+        }
+    }
+
+    /// Servers remembered.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Is none remembered?
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn state_mut(&mut self, address: SocketAddr) -> &mut ServerState {
+        let at = match self.index.get(&address) {
+            Some(at) => *at as usize,
+            None => self.admit(address),
+        };
+        let slot = &mut self.slots[at];
+        slot.used = true;
+        &mut slot.state
+    }
+
+    fn admit(&mut self, address: SocketAddr) -> usize {
+        let fresh = Slot { address, state: ServerState::default(), used: true };
+        let at = if self.slots.len() < SERVER_STATES_MAX {
+            self.slots.push(fresh);
+            self.slots.len() - 1
+        } else {
+            // Two turns of the hand at most: the first clears every mark.
+            while std::mem::take(&mut self.slots[self.hand].used) {
+                self.hand = (self.hand + 1) % SERVER_STATES_MAX;
+            }
+            let at = self.hand;
+            self.hand = (self.hand + 1) % SERVER_STATES_MAX;
+            let old = std::mem::replace(&mut self.slots[at], fresh);
+            self.index.remove(&old.address);
+            at
+        };
+        self.index.insert(address, at as u32);
+        at
+    }
+}

@@ -1,0 +1,137 @@
+//! A zone and who serves it: where authority changes, and what is known about both sides.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use dns::Name;
+use smallvec::SmallVec;
+use store::cache::entry::SignedSet;
+
+use crate::action::Via;
+use crate::limits::{ADDRESSES_MAX, ADDRESSES_PER_SERVER_MAX};
+use crate::settings::ForwardKind;
+
+/// How far data from a zone can be trusted, as far as is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Trust {
+    /// Not found out yet.
+    #[default]
+    Unknown,
+    /// No trust anchor covers the zone, or the absence of a DS was proven.
+    Insecure,
+    /// Signed, with a chain to a trust anchor; `keys` can be used.
+    Secure,
+}
+
+/// What is known about the addresses of a server for one address family.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Lookup {
+    /// Nobody has asked.
+    #[default]
+    Open,
+    /// Asked; what was found is in the list.
+    Done,
+}
+
+/// One name server of a zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NameServer {
+    pub name: Name,
+    pub addresses: SmallVec<[IpAddr; 2]>,
+    pub ipv4: Lookup,
+    pub ipv6: Lookup,
+}
+
+impl NameServer {
+    /// A server by name only.
+    pub fn new(name: Name) -> NameServer {
+        NameServer { name, addresses: SmallVec::new(), ipv4: Lookup::Open, ipv6: Lookup::Open }
+    }
+}
+
+/// Who is asked about a zone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Servers {
+    /// Its authoritative servers.
+    Authoritative(Vec<NameServer>),
+    /// Servers that the operator named for everything below the zone's name.
+    Forward { kind: ForwardKind, targets: Arc<Vec<(SocketAddr, Via)>> },
+}
+
+/// A zone and who serves it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ZoneCut {
+    /// The apex.
+    pub name: Name,
+    pub servers: Servers,
+    /// The DS set of the zone, from its parent or from a trust anchor.
+    pub ds: Option<SignedSet>,
+    /// The zone's validated DNSKEY set.
+    pub keys: Option<SignedSet>,
+    pub trust: Trust,
+}
+
+impl ZoneCut {
+    /// A zone whose servers are not known yet.
+    pub fn new(name: Name) -> ZoneCut {
+        ZoneCut {
+            name,
+            servers: Servers::Authoritative(Vec::new()),
+            ds: None,
+            keys: None,
+            trust: Trust::Unknown,
+        }
+    }
+
+    /// A zone that is served by forwarding targets.
+    pub fn forward(name: Name, kind: ForwardKind, targets: Arc<Vec<(SocketAddr, Via)>>) -> ZoneCut {
+        ZoneCut { servers: Servers::Forward { kind, targets }, ..ZoneCut::new(name) }
+    }
+
+    /// Its authoritative servers; none if it is forwarded.
+    pub fn name_servers(&self) -> &[NameServer] {
+        match &self.servers {
+            Servers::Authoritative(list) => list,
+            Servers::Forward { .. } => &[],
+        }
+    }
+
+    /// The same, to change.
+    pub fn name_servers_mut(&mut self) -> &mut [NameServer] {
+        match &mut self.servers {
+            Servers::Authoritative(list) => list,
+            Servers::Forward { .. } => &mut [],
+        }
+    }
+
+    /// Is the zone asked through forwarding targets?
+    pub fn is_forward(&self) -> bool {
+        matches!(self.servers, Servers::Forward { .. })
+    }
+
+    /// Adds a server unless it is there.
+    pub fn add_server(&mut self, name: Name) {
+        if let Servers::Authoritative(list) = &mut self.servers
+            && !list.iter().any(|server| server.name == name)
+        {
+            list.push(NameServer::new(name));
+        }
+    }
+
+    /// Adds addresses to a server within the bounds: each address counts once per zone
+    /// (CVE-2026-3592), and a server has few.
+    pub fn add_addresses(&mut self, name: &Name, addresses: impl IntoIterator<Item = IpAddr>) {
+        let Servers::Authoritative(list) = &mut self.servers else { return };
+        for address in addresses {
+            let total: usize = list.iter().map(|server| server.addresses.len()).sum();
+            if total >= ADDRESSES_MAX || list.iter().any(|s| s.addresses.contains(&address)) {
+                continue;
+            }
+            if let Some(server) = list.iter_mut().find(|server| server.name == *name)
+                && server.addresses.len() < ADDRESSES_PER_SERVER_MAX
+            {
+                server.addresses.push(address);
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The cache of DNS data on top of a [`Kv`]: sets with rank and signatures, what does not exist,
+//! and the walk from a name towards the root.
+//!
+//! *Peek* reads, *stash* writes. Nothing here decides what may be believed: callers say the rank,
+//! and the cache only keeps that worse data does not replace better data while that lives
+//! (RFC 2181 §5.4.1). TTL bounds are applied when data is stored, so all processes that share a
+//! store see the same times.
+
+pub mod entry;
+pub mod key;
+pub mod rank;
+#[cfg(test)]
+mod tests;
+
+use dns::{Class, Name, Rdatas, Rrset, Rtype};
+
+use crate::kv::{Kv, StoreError};
+use crate::limits::{ENTRY_BYTES_MAX, NEGATIVE_TTL_MAX, PROOFS_MAX};
+use entry::{Body, Entry, Head, SignedSet, put_varint, take_part};
+use key::Slot;
+pub use rank::Rank;
+
+/// Stands for "no such name" among the types of an apex slot.
+const NX: Rtype = Rtype(0);
+
+/// Bounds on the TTL of what is stored, in seconds (`cache.min_ttl`, `cache.max_ttl`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TtlBounds {
+    pub min: u32,
+    pub max: u32,
+}
+
+impl Default for TtlBounds {
+    /// As upstream: at least 5 seconds, at most 6 days.
+    fn default() -> TtlBounds {
+        TtlBounds { min: 5, max: 6 * 24 * 3600 }
+    }
+}
+
+impl TtlBounds {
+    fn apply(self, ttl: u32) -> u32 {
+        ttl.max(self.min).min(self.max)
+    }
+}
+
+/// What the cache says about a name and a type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hit {
+    pub body: Body,
+    pub rank: Rank,
+    /// Seconds of life left; zero or less for stale data, which is returned only on request.
+    pub ttl_left: i64,
+}
+
+/// What one step of a walk towards the root found at a name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ApexHit {
+    pub ns: Option<Hit>,
+    pub cname: Option<Hit>,
+    pub dname: Option<Hit>,
+    /// The name, and so everything below it, does not exist (RFC 8020).
+    pub nxdomain: Option<Hit>,
+}
+
+/// The cache of one worker. Other workers may share the store below it.
+pub struct Cache {
+    kv: Box<dyn Kv>,
+    bounds: TtlBounds,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Cache {
+    /// A cache in the given store.
+    pub fn new(kv: Box<dyn Kv>, bounds: TtlBounds) -> Cache {
+        Cache { kv, bounds, key: Vec::with_capacity(64), value: Vec::with_capacity(512) }
+    }
+
+    /// The store below.
+    pub fn kv(&self) -> &dyn Kv {
+        &*self.kv
+    }
+
+    /// The store below, to clear, grow or maintain it.
+    pub fn kv_mut(&mut self) -> &mut dyn Kv {
+        &mut *self.kv
+    }
+
+    /// The bounds on TTLs in force.
+    pub fn bounds(&self) -> TtlBounds {
+        self.bounds
+    }
+
+    /// Sets the bounds on TTLs of what is stored from now on.
+    pub fn set_bounds(&mut self, bounds: TtlBounds) {
+        self.bounds = bounds;
+    }
+
+    /// Ends a turn: what was stashed in it is committed at once.
+    pub fn end_turn(&mut self) -> Result<(), StoreError> {
+        self.kv.end_turn()
+    }
+
+    /// What is known about a type at a name, if it is alive at `now` (seconds since 1970). "No such
+    /// name" is not looked for here but by [`Cache::peek_apex`].
+    pub fn peek(&mut self, now: u64, name: &Name, rtype: Rtype) -> Option<Hit> {
+        self.peek_stale(now, name, rtype, 0)
+    }
+
+    /// The same, but also data that expired at most `stale` seconds ago (RFC 8767).
+    pub fn peek_stale(&mut self, now: u64, name: &Name, rtype: Rtype, stale: u32) -> Option<Hit> {
+        let slot = key::slot_of(rtype);
+        if !key::write(name, slot, &mut self.key) {
+            return None;
+        }
+        let value = self.kv.get(&self.key)?;
+        match slot {
+            Slot::Exact(_) => live(value, now, stale),
+            Slot::Apex => live(find_in_apex(value, rtype)?, now, stale),
+        }
+    }
+
+    /// Delegation, aliases and absence at exactly this name, in one read.
+    pub fn peek_apex(&mut self, now: u64, name: &Name, stale: u32) -> ApexHit {
+        if !key::write(name, Slot::Apex, &mut self.key) {
+            return ApexHit::default();
+        }
+        self.kv.get(&self.key).map(|value| apex_hit(value, now, stale)).unwrap_or_default()
+    }
+
+    /// Walks from `name` to the root and hands what is known at each name to `visit` until that
+    /// returns false. One read a label.
+    pub fn walk(
+        &mut self,
+        now: u64,
+        name: &Name,
+        stale: u32,
+        mut visit: impl FnMut(&Name, ApexHit) -> bool,
+    ) {
+        let mut at = name.clone();
+        loop {
+            let hit = self.peek_apex(now, &at, stale);
+            if !visit(&at, hit) {
+                return;
+            }
+            match at.parent() {
+                Some(parent) => at = parent,
+                None => return,
+            }
+        }
+    }
+
+    /// Stores a set with the signatures that cover it. `proofs` are the NSEC or NSEC3 sets that
+    /// belong to an expansion of a wildcard. Returns false if better data was there and was kept.
+    pub fn stash(
+        &mut self,
+        now: u64,
+        set: &Rrset,
+        signatures: &Rdatas,
+        rank: Rank,
+        proofs: &[SignedSet],
+    ) -> Result<bool, StoreError> {
+        if set.class != Class::IN || set.rdatas.is_empty() || set.rtype.is_meta() {
+            return Ok(false);
+        }
+        let body = Body::Records {
+            rdatas: set.rdatas.clone(),
+            signatures: signatures.clone(),
+            proofs: self.bounded(proofs),
+        };
+        let ttl = self.bounds.apply(set.ttl);
+        self.put(now, &set.owner, set.rtype, Entry { rank, stored: now as u32, ttl, body })
+    }
+
+    /// Stores that a type does not exist at a name. The TTL is the caller's (RFC 2308 §5), bounded
+    /// like others and by three hours.
+    pub fn stash_no_data(
+        &mut self,
+        now: u64,
+        name: &Name,
+        rtype: Rtype,
+        ttl: u32,
+        rank: Rank,
+        proofs: &[SignedSet],
+    ) -> Result<bool, StoreError> {
+        let body = Body::NoData { proofs: self.bounded(proofs) };
+        let ttl = self.bounds.apply(ttl).min(NEGATIVE_TTL_MAX.max(self.bounds.min));
+        self.put(now, name, rtype, Entry { rank, stored: now as u32, ttl, body })
+    }
+
+    /// Stores that a name does not exist.
+    pub fn stash_nxdomain(
+        &mut self,
+        now: u64,
+        name: &Name,
+        ttl: u32,
+        rank: Rank,
+        proofs: &[SignedSet],
+    ) -> Result<bool, StoreError> {
+        let body = Body::NxDomain { proofs: self.bounded(proofs) };
+        let ttl = self.bounds.apply(ttl).min(NEGATIVE_TTL_MAX.max(self.bounds.min));
+        self.put(now, name, NX, Entry { rank, stored: now as u32, ttl, body })
+    }
+
+    fn bounded(&self, proofs: &[SignedSet]) -> Vec<SignedSet> {
+        proofs.iter().take(PROOFS_MAX).cloned().collect()
+    }
+
+    fn put(
+        &mut self,
+        now: u64,
+        name: &Name,
+        rtype: Rtype,
+        entry: Entry,
+    ) -> Result<bool, StoreError> {
+        let slot = if rtype == NX { Slot::Apex } else { key::slot_of(rtype) };
+        if !key::write(name, slot, &mut self.key) {
+            return Ok(false);
+        }
+        self.value.clear();
+        entry.encode(&mut self.value);
+        let old = self.kv.get(&self.key);
+        if slot == Slot::Apex {
+            let old = old.unwrap_or(&[]);
+            if find_in_apex(old, rtype).is_some_and(|old| keeps(old, &entry, now)) {
+                return Ok(false);
+            }
+            let new = std::mem::take(&mut self.value);
+            self.value = replace_in_apex(old, rtype, &new, now);
+        } else if old.is_some_and(|old| keeps(old, &entry, now)) {
+            return Ok(false);
+        }
+        if self.value.len() > ENTRY_BYTES_MAX {
+            return Ok(false);
+        }
+        self.kv.put(&self.key, &self.value)?;
+        Ok(true)
+    }
+
+    /// Forgets one type at a name.
+    pub fn remove(&mut self, name: &Name, rtype: Rtype) -> Result<(), StoreError> {
+        let slot = key::slot_of(rtype);
+        if !key::write(name, slot, &mut self.key) {
+            return Ok(());
+        }
+        self.kv.remove(&self.key)
+    }
+}
+
+/// Must the old entry stay? Yes while it is alive and more trusted.
+fn keeps(old: &[u8], new: &Entry, now: u64) -> bool {
+    Head::read(old).is_some_and(|old| old.left(now) > 0 && old.rank.trust() > new.rank.trust())
+}
+
+fn live(value: &[u8], now: u64, stale: u32) -> Option<Hit> {
+    let left = Head::read(value)?.left(now);
+    // The last second counts: a TTL of zero is good for the moment.
+    if left < -i64::from(stale) {
+        return None;
+    }
+    let entry = Entry::decode(value)?;
+    Some(Hit { body: entry.body, rank: entry.rank, ttl_left: left })
+}
+
+/// The parts of an apex value.
+fn apex_parts(mut value: &[u8]) -> impl Iterator<Item = (Rtype, &[u8])> {
+    std::iter::from_fn(move || {
+        let (rtype, mut rest) = value.split_first_chunk::<2>()?;
+        let part = take_part(&mut rest)?;
+        value = rest;
+        Some((Rtype(u16::from_be_bytes(*rtype)), part))
+    })
+}
+
+fn find_in_apex(value: &[u8], rtype: Rtype) -> Option<&[u8]> {
+    apex_parts(value).find(|(found, _)| *found == rtype).map(|(_, part)| part)
+}
+
+/// The apex value with one part put in place of its old one. What expired long ago goes, and so
+/// does what the new part contradicts: a name that exists is not "no such name".
+fn replace_in_apex(value: &[u8], rtype: Rtype, new: &[u8], now: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len() + new.len() + 4);
+    let parts = apex_parts(value)
+        .filter(|(found, part)| {
+            *found != rtype
+                && (*found != NX || rtype == Rtype::NS)
+                && Head::read(part).is_some_and(|head| head.left(now) > -STALE_KEPT)
+        })
+        .chain([(rtype, new)]);
+    for (rtype, part) in parts {
+        out.extend_from_slice(&rtype.0.to_be_bytes());
+        put_varint(&mut out, part.len());
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// Seconds that expired parts of an apex are kept for serving stale (RFC 8767 §5: one to three
+/// days).
+const STALE_KEPT: i64 = 3 * 24 * 3600;
+
+fn apex_hit(value: &[u8], now: u64, stale: u32) -> ApexHit {
+    let mut hit = ApexHit::default();
+    for (rtype, part) in apex_parts(value) {
+        let place = match rtype {
+            Rtype::NS => &mut hit.ns,
+            Rtype::CNAME => &mut hit.cname,
+            Rtype::DNAME => &mut hit.dname,
+            NX => &mut hit.nxdomain,
+            _ => continue,
+        };
+        *place = live(part, now, stale);
+    }
+    hit
+}

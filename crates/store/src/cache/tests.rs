@@ -1,0 +1,131 @@
+//! The cache over the memory back end: what is stored comes back until its TTL and not after.
+
+use super::*;
+use crate::kv::{OpenOptions, memory};
+
+const NOW: u64 = 1_700_000_000;
+
+fn cache() -> Cache {
+    let options = OpenOptions { path: "".into(), bytes: 1 << 20, seed: [7; 16] };
+    Cache::new(memory::open(&options).unwrap(), TtlBounds { min: 0, max: 86_400 })
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn set(owner: &str, rtype: Rtype, rdata: &[u8]) -> Rrset {
+    let mut set = Rrset::new(name(owner), rtype, Class::IN, 300);
+    set.rdatas.push(rdata);
+    set
+}
+
+#[test]
+fn peek_after_stash_until_the_ttl_and_nothing_after() {
+    let mut cache = cache();
+    let rank = Rank::INSECURE.with_auth();
+    let a = set("www.Example", Rtype::A, &[192, 0, 2, 1]);
+    assert!(cache.stash(NOW, &a, &Rdatas::new(), rank, &[]).unwrap());
+    let hit = cache.peek(NOW + 299, &name("WWW.example"), Rtype::A).unwrap();
+    assert_eq!((hit.ttl_left, hit.rank), (1, rank));
+    assert!(matches!(hit.body, Body::Records { rdatas, .. } if rdatas == a.rdatas));
+    assert_eq!(cache.peek(NOW + 300, &name("www.example"), Rtype::A).unwrap().ttl_left, 0);
+    assert_eq!(cache.peek(NOW + 301, &name("www.example"), Rtype::A), None);
+    assert!(cache.peek_stale(NOW + 301, &name("www.example"), Rtype::A, 60).is_some());
+    assert_eq!(cache.peek(NOW, &name("www.example"), Rtype::AAAA), None);
+}
+
+#[test]
+fn worse_data_does_not_replace_better_data_that_lives() {
+    let mut cache = cache();
+    let (good, glue) = (Rank::SECURE, Rank::OMIT);
+    let a = set("ns.test", Rtype::A, &[192, 0, 2, 1]);
+    let b = set("ns.test", Rtype::A, &[192, 0, 2, 2]);
+    assert!(cache.stash(NOW, &a, &Rdatas::new(), good, &[]).unwrap());
+    assert!(!cache.stash(NOW + 1, &b, &Rdatas::new(), glue, &[]).unwrap());
+    assert!(cache.stash(NOW + 301, &b, &Rdatas::new(), glue, &[]).unwrap());
+    assert_eq!(cache.peek(NOW + 302, &name("ns.test"), Rtype::A).unwrap().rank, glue);
+}
+
+#[test]
+fn apex_keeps_delegation_alias_and_absence_apart() {
+    let mut cache = cache();
+    let ns = set("zone.test", Rtype::NS, name("ns.zone.test").as_wire());
+    let dname = set("zone.test", Rtype::DNAME, name("other.test").as_wire());
+    let auth = Rank::INSECURE.with_auth();
+    cache.stash(NOW, &ns, &Rdatas::new(), Rank::OMIT, &[]).unwrap();
+    cache.stash(NOW, &dname, &Rdatas::new(), auth, &[]).unwrap();
+    cache.stash_nxdomain(NOW, &name("gone.zone.test"), 60, auth, &[]).unwrap();
+    let mut seen = Vec::new();
+    cache.walk(NOW, &name("a.gone.zone.test"), 0, |at, hit| {
+        if hit != ApexHit::default() {
+            let found = (hit.ns.is_some(), hit.dname.is_some(), hit.nxdomain.is_some());
+            seen.push((at.to_string(), found));
+        }
+        true
+    });
+    let expected = [("gone.zone.test.", (false, false, true)), ("zone.test.", (true, true, false))];
+    assert_eq!(seen, expected.map(|(name, found)| (name.to_owned(), found)));
+    // A name that turns out to exist is no longer absent.
+    let cname = set("gone.zone.test", Rtype::CNAME, name("x.test").as_wire());
+    cache.stash(NOW, &cname, &Rdatas::new(), auth, &[]).unwrap();
+    let hit = cache.peek_apex(NOW, &name("gone.zone.test"), 0);
+    assert!(hit.nxdomain.is_none() && hit.cname.is_some());
+}
+
+#[test]
+fn negative_entries_keep_their_proofs() {
+    let mut cache = cache();
+    let soa = SignedSet {
+        set: set("test", Rtype::SOA, b"\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01"),
+        signatures: [b"signature"].iter().collect(),
+        rank: Rank::SECURE,
+    };
+    let proofs = [soa];
+    cache.stash_no_data(NOW, &name("a.test"), Rtype::TXT, 30, Rank::SECURE, &proofs).unwrap();
+    let hit = cache.peek(NOW + 10, &name("a.test"), Rtype::TXT).unwrap();
+    assert_eq!(hit.ttl_left, 20);
+    assert_eq!(hit.body, Body::NoData { proofs: proofs.to_vec() });
+}
+
+#[test]
+fn a_clock_set_back_neither_kills_nor_immortalises() {
+    let mut cache = cache();
+    let a = set("a.test", Rtype::A, &[192, 0, 2, 1]);
+    cache.stash(NOW, &a, &Rdatas::new(), Rank::SECURE, &[]).unwrap();
+    assert_eq!(cache.peek(NOW - 1000, &name("a.test"), Rtype::A).unwrap().ttl_left, 300);
+}
+
+#[test]
+fn any_bytes_decode_or_not_without_harm() {
+    let mut bytes = vec![0, 8, 0, 0, 0, 0, 0, 0, 0, 9];
+    for tail in 0..=255u8 {
+        bytes.truncate(10);
+        bytes.extend_from_slice(&[tail; 40]);
+        let _ = Entry::decode(&bytes);
+        let _ = apex_hit(&bytes, NOW, 0);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn entries_round_trip(kind in 0u8..3, rank in 0u8..64, ttl: u32, data in proptest::collection::vec(proptest::collection::vec(0u8.., 0..40), 0..6)) {
+        let Some(rank) = Rank::from_byte(rank) else { return Ok(()) };
+        let list: Rdatas = data.iter().collect();
+        let mut proof = set("p.test", Rtype::NSEC, b"x");
+        proof.rdatas = list.clone();
+        let proofs = vec![SignedSet { set: proof, signatures: list.clone(), rank }];
+        let body = match kind {
+            0 => Body::Records { rdatas: list.clone(), signatures: list, proofs },
+            1 => Body::NoData { proofs },
+            _ => Body::NxDomain { proofs },
+        };
+        let entry = Entry { rank, stored: 5, ttl, body };
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        proptest::prop_assert_eq!(Entry::decode(&bytes), Some(entry));
+        for end in 0..bytes.len() {
+            let _ = Entry::decode(&bytes[..end]);
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! The back end that all workers of a machine share: LMDB, through heed.
+//!
+//! `environment.rs` has one open environment and its operations. Here is what follows when one
+//! of them fails, so that the store heals itself and nobody above notices more than misses:
+//!
+//! | what happened                         | what is done at the end of the turn               |
+//! |---------------------------------------|---------------------------------------------------|
+//! | files removed by somebody             | opened anew, which makes new ones                 |
+//! | file cut off, page or list damaged    | removed and made anew; others follow by themselves|
+//! | lock file removed                     | both files made anew                              |
+//! | another process made the file larger  | mapped anew                                       |
+//! | no free page                          | stale readers cleared; else all entries dropped;  |
+//! |                                       | else files made anew                              |
+//! | no slot for a reader                  | stale readers cleared                             |
+//! | another process is writing            | the batch waits for the next turn                 |
+//! | cannot be opened again                | out of use; tried again by `maintain`             |
+
+mod check;
+mod environment;
+mod fault;
+mod files;
+mod header;
+mod page;
+mod tree;
+
+use std::cell::Cell;
+use std::ops::Bound;
+
+pub use header::FORMAT_VERSION;
+
+use environment::{Environment, Opening, Tally, Trouble, WriteFailure, distrust};
+use files::Identity;
+
+use super::buffered::{Base, Committed, Entry, Notices, check_size};
+use super::counters::{add, bump};
+use super::overlay::Overlay;
+use super::{
+    Buffered, Counters, Distrust, Kv, Notice, OpenOptions, RESERVED_PREFIX, StoreError, Usage,
+    Visit,
+};
+use crate::limits::COMMIT_TRIES_MAX;
+use page::{Damage, Node, Pages};
+
+/// A store in LMDB's files; see [`Kv`].
+pub type LmdbKv = Buffered<Lmdb>;
+
+/// One process's use of a directory.
+#[derive(Debug)]
+pub struct Lmdb {
+    options: OpenOptions,
+    /// Nothing while the files cannot be used.
+    environment: Option<Environment>,
+    /// What a read of this turn has found to be wrong.
+    trouble: Cell<Option<Trouble>>,
+    /// What to know when opening again.
+    distrusted: Option<(Identity, Distrust)>,
+    /// Whether opening again failed only since another process was at it.
+    retry_soon: bool,
+    files_made: Cell<u64>,
+    counters: Counters,
+    notices: Notices,
+}
+
+/// Opens the store in `options.path`, making its files if needed. Waits for other processes that
+/// are opening it.
+pub fn new(options: &OpenOptions) -> Result<LmdbKv, StoreError> {
+    check_size(options.bytes)?;
+    let mut lmdb = Lmdb {
+        options: options.clone(),
+        environment: None,
+        trouble: Cell::new(None),
+        distrusted: None,
+        retry_soon: false,
+        files_made: Cell::new(0),
+        counters: Counters::default(),
+        notices: Notices::default(),
+    };
+    lmdb.open(true)?;
+    Ok(Buffered::new(lmdb))
+}
+
+/// As [`new`], for the table of back ends.
+pub fn open(options: &OpenOptions) -> Result<Box<dyn Kv>, StoreError> {
+    Ok(Box::new(new(options)?))
+}
+
+impl Lmdb {
+    fn open(&mut self, wait: bool) -> Result<(), StoreError> {
+        let opening = Opening {
+            options: &self.options,
+            wait,
+            distrusted: self.distrusted,
+            counters: &self.counters,
+            notices: &mut self.notices,
+            files_made: &self.files_made,
+        };
+        let opened = opening.open();
+        self.retry_soon = matches!(opened, Err(StoreError::Busy));
+        self.environment = Some(opened?);
+        self.distrusted = None;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if self.environment.take().is_some() {
+            bump(&self.counters.close);
+        }
+    }
+
+    /// Runs a read on this turn's snapshot. Whatever goes wrong is a miss, remembered for the
+    /// end of the turn.
+    fn read<'a, T>(
+        &'a self,
+        search: impl FnOnce(&'a Environment, Pages<'a>, u64) -> Result<Option<T>, Damage>,
+    ) -> Option<T> {
+        let environment = self.environment.as_ref()?;
+        if self.trouble.get().is_some() {
+            return None;
+        }
+        let found = environment
+            .snapshot()
+            .and_then(|(pages, meta)| search(environment, pages, meta.main.root).map_err(distrust));
+        match found {
+            Ok(found) => found,
+            Err(trouble) => {
+                let damaged = matches!(trouble, Trouble::Distrusted(Distrust::Damaged(_)));
+                bump(if damaged { &self.counters.damage } else { &self.counters.fault });
+                self.trouble.set(Some(trouble));
+                None
+            }
+        }
+    }
+
+    /// The value of a node, if its tag matches.
+    fn value<'a>(
+        &self,
+        environment: &Environment,
+        pages: Pages<'a>,
+        node: &Node<'a>,
+    ) -> Result<Option<&'a [u8]>, Damage> {
+        let value = environment.secret().verify(node.key, pages.data(node)?);
+        if value.is_none() {
+            bump(&self.counters.tag_mismatch);
+        }
+        Ok(value)
+    }
+
+    /// Mends what is wrong. `Busy` means that it is to be tried again in the next turn.
+    fn mend(&mut self, trouble: Trouble) -> Result<(), StoreError> {
+        let identity = self.environment.as_ref().map(Environment::identity);
+        match trouble {
+            Trouble::NoReaderSlot => {
+                self.clear_stale_readers();
+                return Ok(());
+            }
+            Trouble::Grown(bytes) => match self.environment.as_mut() {
+                Some(environment) if environment.map_len() < bytes => {
+                    environment.resize(bytes)?;
+                    self.notices.push(Notice::Grown { bytes });
+                    return Ok(());
+                }
+                _ => return Ok(()),
+            },
+            Trouble::Distrusted(why) => {
+                self.distrusted = identity.map(|identity| (identity, why));
+            }
+            Trouble::Removed => {
+                self.notices.push(Notice::Removed { path: self.options.path.clone() });
+            }
+            Trouble::Stuck => {}
+        }
+        self.close();
+        self.open(false)
+    }
+
+    /// Frees what dead readers hold; whether there was anything.
+    fn clear_stale_readers(&self) -> bool {
+        let stale = self.environment.as_ref().map_or(0, Environment::clear_stale_readers);
+        add(&self.counters.stale_readers, stale);
+        stale > 0
+    }
+
+    /// Ends the snapshot and mends what was found wrong. True if the environment can be used.
+    fn settle(&mut self) -> Result<bool, StoreError> {
+        if let Some(environment) = &mut self.environment {
+            environment.end_snapshot();
+            let trouble = self.trouble.take();
+            let faulted = environment.has_faulted();
+            let cut_off = faulted.then_some(Trouble::Distrusted(Distrust::Truncated));
+            if let Some(trouble) = cut_off.or(trouble) {
+                match self.mend(trouble) {
+                    Err(StoreError::Busy) => {}
+                    other => other?,
+                }
+            }
+        } else if self.retry_soon {
+            match self.open(false) {
+                Err(StoreError::Busy) => {}
+                other => other?,
+            }
+        }
+        Ok(self.environment.is_some())
+    }
+
+    /// One try to commit; with the failure that has to be dealt with first.
+    fn try_commit(&self, batch: &Overlay, wait: bool) -> Result<Option<Tally>, WriteFailure> {
+        let environment =
+            self.environment.as_ref().ok_or(WriteFailure::Error(StoreError::Closed))?;
+        environment.inspect()?;
+        let Some(_lock) = environment.lock_for_writing(wait).map_err(WriteFailure::Error)? else {
+            return Ok(None);
+        };
+        environment.write(batch).map(Some)
+    }
+
+    /// Drops all entries to make room.
+    fn drop_all(&mut self) -> Result<(), StoreError> {
+        let entries = self.usage().entries;
+        if let Some(environment) = &mut self.environment {
+            environment.end_snapshot();
+        }
+        bump(&self.counters.dropped_all);
+        self.notices.push(Notice::DroppedAll { entries });
+        self.clear_entries()
+    }
+
+    /// Removes all entries, by making new files if it must be.
+    fn clear_entries(&mut self) -> Result<(), StoreError> {
+        for _ in 0..COMMIT_TRIES_MAX {
+            let environment = self.environment.as_ref().ok_or(StoreError::Closed)?;
+            let cleared = match environment.lock_for_writing(true)? {
+                // Pages that a transaction frees can be used by the second one after it.
+                Some(_lock) => environment.clear().and_then(|()| environment.write_header()),
+                None => return Err(StoreError::Busy),
+            };
+            match cleared {
+                Ok(()) => return Ok(()),
+                Err(WriteFailure::Error(error)) => return Err(error),
+                // New files are empty, too; one more round finds them so.
+                Err(WriteFailure::Full) => self.mend(Trouble::Distrusted(Distrust::Stuck))?,
+                Err(WriteFailure::Trouble(trouble)) => self.mend(trouble)?,
+            }
+        }
+        Err(StoreError::Full)
+    }
+
+    fn make_room(&mut self, steps: &mut RoomSteps) -> Result<(), StoreError> {
+        bump(&self.counters.full);
+        match std::mem::replace(steps, steps.next()) {
+            RoomSteps::Readers => {
+                if self.clear_stale_readers() {
+                    Ok(())
+                } else {
+                    self.make_room(steps)
+                }
+            }
+            RoomSteps::Entries => self.drop_all(),
+            RoomSteps::Files => self.mend(Trouble::Distrusted(Distrust::Stuck)),
+            RoomSteps::None => Err(StoreError::Full),
+        }
+    }
+}
+
+/// What can be given up to make room, least first.
+#[derive(Debug, Clone, Copy)]
+enum RoomSteps {
+    Readers,
+    Entries,
+    Files,
+    None,
+}
+
+impl RoomSteps {
+    fn next(self) -> Self {
+        match self {
+            RoomSteps::Readers => RoomSteps::Entries,
+            RoomSteps::Entries => RoomSteps::Files,
+            RoomSteps::Files | RoomSteps::None => RoomSteps::None,
+        }
+    }
+}
+
+impl Base for Lmdb {
+    fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.read(|environment, pages, root| match tree::find(pages, root, key)? {
+            Some(node) => self.value(environment, pages, &node),
+            None => Ok(None),
+        })
+    }
+
+    fn last_up_to(&self, key: Bound<&[u8]>) -> Option<Entry<'_>> {
+        let (key, inclusive) = match key {
+            Bound::Included(key) => (key, true),
+            Bound::Excluded(key) => (key, false),
+            Bound::Unbounded => return None,
+        };
+        self.read(|environment, pages, root| {
+            let mut cursor = tree::Cursor::seek(pages, root, key)?;
+            let here = cursor.here().transpose()?;
+            let node = match here {
+                Some(node) if inclusive && node.key == key => Some(node),
+                _ => cursor.previous()?,
+            };
+            match node {
+                Some(node) => {
+                    let value = self.value(environment, pages, &node)?;
+                    Ok(value.map(|value| (node.key, value)))
+                }
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn scan(&self, start: Bound<&[u8]>, visit: &mut Visit<'_>) {
+        let (key, exclusive) = match start {
+            Bound::Included(key) => (key, false),
+            Bound::Excluded(key) => (key, true),
+            Bound::Unbounded => (&[][..], false),
+        };
+        self.read(|environment, pages, root| {
+            let mut cursor = tree::Cursor::seek(pages, root, key)?;
+            let mut previous: Option<&[u8]> = exclusive.then_some(key);
+            while let Some(node) = cursor.node()? {
+                cursor.advance();
+                if exclusive && node.key == key {
+                    continue;
+                }
+                // Keys rise, so a tree that leads in circles ends here.
+                if previous.is_some_and(|previous| previous >= node.key) {
+                    return Err(Damage("keys are out of order"));
+                }
+                previous = Some(node.key);
+                if node.key.first() == Some(&RESERVED_PREFIX) {
+                    break;
+                }
+                let value = self.value(environment, pages, &node)?.unwrap_or_default();
+                if visit(node.key, value).is_break() {
+                    break;
+                }
+            }
+            Ok(None::<()>)
+        });
+    }
+
+    fn is_intact(&self) -> bool {
+        self.environment.as_ref().is_none_or(|environment| !environment.has_faulted())
+    }
+
+    fn end_turn(&mut self, batch: &Overlay, wait: bool) -> Result<Committed, StoreError> {
+        let usable = self.settle()?;
+        if batch.is_empty() {
+            return Ok(Committed::Done);
+        }
+        if !usable {
+            return if self.retry_soon { Ok(Committed::Later) } else { Err(StoreError::Closed) };
+        }
+        let mut steps = RoomSteps::Readers;
+        for _ in 0..COMMIT_TRIES_MAX {
+            match self.try_commit(batch, wait) {
+                Ok(Some(tally)) => {
+                    add(&self.counters.write, tally.written);
+                    add(&self.counters.remove, tally.removed);
+                    add(&self.counters.remove_miss, tally.not_found);
+                    return Ok(Committed::Done);
+                }
+                Ok(None) => return Ok(Committed::Later),
+                Err(WriteFailure::Error(error)) => return Err(error),
+                Err(WriteFailure::Full) => self.make_room(&mut steps)?,
+                Err(WriteFailure::Trouble(trouble)) => match self.mend(trouble) {
+                    Err(StoreError::Busy) => return Ok(Committed::Later),
+                    other => other?,
+                },
+            }
+        }
+        Err(StoreError::Full)
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        if !self.settle()? {
+            return Err(StoreError::Closed);
+        }
+        self.clear_entries()
+    }
+
+    fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.options.bytes = bytes;
+        if !self.settle()? {
+            return Err(StoreError::Closed);
+        }
+        let Some(environment) = &mut self.environment else { return Err(StoreError::Closed) };
+        let kept = environment.map_len();
+        if bytes > kept {
+            return environment.resize(bytes);
+        }
+        if bytes < kept {
+            self.notices.push(Notice::SizeKept { asked: bytes, kept });
+        }
+        Ok(())
+    }
+
+    fn maintain(&mut self) {
+        match &self.environment {
+            Some(environment) => {
+                let inspected = environment.inspect().and_then(|()| environment.inspect_lock());
+                if let Err(trouble) = inspected {
+                    self.trouble.set(Some(trouble));
+                }
+                self.clear_stale_readers();
+            }
+            None => {
+                if self.open(false).is_err() {
+                    bump(&self.counters.fault);
+                }
+            }
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let Some(environment) = &self.environment else { return Usage::default() };
+        let bytes_max = environment.map_len();
+        match environment.snapshot() {
+            Ok((_, meta)) => {
+                let pages = 2 + meta.main.pages().saturating_add(meta.free.pages());
+                Usage {
+                    entries: meta.main.entries.saturating_sub(1),
+                    bytes: pages.saturating_mul(meta.page_bytes as u64),
+                    bytes_max,
+                }
+            }
+            Err(trouble) => {
+                bump(&self.counters.fault);
+                self.trouble.set(Some(trouble));
+                Usage { bytes_max, ..Usage::default() }
+            }
+        }
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn notices(&mut self) -> &mut Notices {
+        &mut self.notices
+    }
+}
+
+impl Drop for Lmdb {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

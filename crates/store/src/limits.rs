@@ -1,0 +1,60 @@
+//! Every bound of the store, with its reason. A loop or a queue in this crate that grows with
+//! its input is held by a constant from here.
+
+/// Longest key. LMDB is built with 511, and a name of 255 octets with what a key adds to it
+/// stays well below.
+pub const KEY_BYTES_MAX: usize = 511;
+
+/// Longest value: a DNS message of 65,535 octets (RFC 1035 §4.2.2) with room for what the cache
+/// keeps beside it.
+pub const VALUE_BYTES_MAX: usize = 65_535 + 4_096;
+
+/// Writes that one turn collects before they are committed early. A cold answer makes about ten
+/// of them and a batch of the event loop holds 32 messages.
+pub const PENDING_ENTRIES_MAX: usize = 512;
+
+/// Bytes that one turn collects before they are committed early: the memory that a worker gives
+/// to writes that wait, and an upper bound of what one write transaction moves.
+pub const PENDING_BYTES_MAX: usize = 512 * 1024;
+
+/// Least size that may be asked for, in bytes, as upstream.
+pub const STORE_BYTES_MIN: u64 = 8_192;
+
+/// Greatest size that may be asked for, in bytes. A tebibyte is far above any cache in use and
+/// far below what an address space of 47 bits can map.
+pub const STORE_BYTES_MAX: u64 = 1 << 40;
+
+/// Least size that is really used. A copy-on-write tree needs some dozens of pages before it can
+/// replace one of its leaves.
+pub const MAP_BYTES_MIN: u64 = 256 * 1024;
+
+/// Processes that may read one store at the same time; each holds one slot of 64 bytes for the
+/// length of a turn. Far more than a machine has cores.
+pub const READERS_MAX: u32 = 512;
+
+/// Depth of the trees that are followed. With pages of 4 KiB and keys of 511 bytes a depth of 16
+/// holds more than 10¹³ entries; a deeper one is damage.
+pub const TREE_DEPTH_MAX: usize = 16;
+
+/// Times that opening a directory is tried: once with what lies there, once after it was made
+/// anew, once more when another process changed it in between.
+pub const OPEN_TRIES_MAX: usize = 3;
+
+/// Times that one commit is tried: as it is; after stale readers were cleared or the map grew;
+/// after everything stored was dropped; in new files.
+pub const COMMIT_TRIES_MAX: usize = 4;
+
+/// Messages for the operator that wait to be taken. The newest are dropped beyond that: they
+/// repeat what the first ones said.
+pub const NOTICES_MAX: usize = 16;
+
+/// Memory maps that can be guarded against truncation at once in one process: the data and the
+/// lock file of each environment. A process has one environment; tests have many.
+pub const GUARDED_MAPS_MAX: usize = 256;
+
+/// temp
+pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
+/// temp
+pub const NEGATIVE_TTL_MAX: u32 = 3 * 3600;
+/// temp
+pub const PROOFS_MAX: usize = 12;
