@@ -84,3 +84,6 @@ pub(crate) const STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// A worker that ends with an error before this could not start; later, it is started again.
 pub(crate) const STARTED_AFTER: Duration = Duration::from_secs(5);
+
+/// Memory for what is learnt while no cache is open, in octets.
+pub(crate) const CACHE_BYTES_UNTIL_OPENED: u64 = 1024 * 1024;

@@ -77,12 +77,22 @@ pub(crate) fn write(tag: &str, level: Level, message: fmt::Arguments<'_>) {
     if !is_enabled(tag, level) {
         return;
     }
-    let line = format!("[{tag:<6}] {message}\n");
+    emit(level, &format!("[{tag:<6}] {message}\n"));
+}
+
+fn emit(level: Level, line: &str) {
     let _told_nobody = match target() {
         Target::Stderr => std::io::stderr().write_all(line.as_bytes()),
         Target::Stdout => std::io::stdout().write_all(line.as_bytes()),
-        Target::Syslog => to_syslog(level, &line),
+        Target::Syslog => to_syslog(level, line),
     };
+}
+
+/// Writes a line of a trace, which has its group in front already.
+pub(crate) fn write_line(tag: &str, requested: bool, line: &str) {
+    if requested || is_enabled(tag, Level::Debug) {
+        emit(Level::Debug, &format!("{line}\n"));
+    }
 }
 
 fn to_syslog(level: Level, line: &str) -> std::io::Result<()> {

@@ -26,10 +26,11 @@ use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::{
-    CLIENT_STREAMS_MAX, DESCRIPTORS_RESERVED, READ_BYTES, REPLIES_PER_SOCKET, REPLY_BYTES_MAX,
+    CACHE_BYTES_UNTIL_OPENED, CLIENT_STREAMS_MAX, DESCRIPTORS_RESERVED, READ_BYTES,
+    REPLIES_PER_SOCKET, REPLY_BYTES_MAX,
 };
 use crate::listeners::Listeners;
-use crate::logging::log;
+use crate::logging::{self, log};
 use crate::tcp::admission::ClientStreams;
 use crate::tcp::{ClientStream, StreamEnd};
 use crate::token::Token;
@@ -110,10 +111,10 @@ impl Worker {
     pub(crate) fn new(parts: WorkerParts) -> io::Result<Worker> {
         let mut random = ChaCha12Rng::from_seed(parts.seed);
         let ports = ChaCha12Rng::from_rng(&mut random);
-        let core = Resolver::new(ResolverParts {
-            settings: parts.settings.clone(),
-            seed: seed_from(&mut random),
-        });
+        let seed = seed_from(&mut random);
+        let core = ResolverParts::in_memory(parts.settings.clone(), seed, CACHE_BYTES_UNTIL_OPENED)
+            .map(Resolver::new)
+            .map_err(io::Error::other)?;
         let buffers = Buffers {
             inbox: Inbox::new(),
             outbox: Outbox::new(),
@@ -421,6 +422,9 @@ impl Worker {
     fn end_turn(self: &Rc<Self>, mut core: RefMut<'_, Resolver>, buffers: &mut Buffers, now: Now) {
         if self.settings_changed.replace(false) {
             core.configure(now, self.settings.borrow().clone());
+        }
+        while let Some(line) = core.poll_log() {
+            logging::write_line(line.group.tag(), line.requested, &line.text);
         }
         while let Some(action) = self.guard("next action", || core.poll_action()).flatten() {
             self.perform(&mut core, buffers, now, action);

@@ -48,6 +48,15 @@ impl Default for State {
     }
 }
 
+/// An address as messages have it.
+fn shown(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Ip(address) => endpoint::display(*address),
+        ListenAddress::Unix(path) => path.display().to_string(),
+        ListenAddress::Interface(name) => name.clone(),
+    }
+}
+
 fn unsupported(listen: &Listen) -> HostError {
     HostError::refused(format!(
         "kind '{}' does not go with that sort of address: dns takes an IP address, control a path",
@@ -120,8 +129,8 @@ impl Network for DaemonHost {
                 log!(
                     Notice,
                     "net",
-                    "kind '{kind}' is not served by this program: {:?} stays closed",
-                    listen.address
+                    "kind '{kind}' is not served by this program: {} stays closed",
+                    shown(&listen.address)
                 );
                 Ok(())
             }

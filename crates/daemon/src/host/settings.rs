@@ -72,7 +72,8 @@ impl Settings for DaemonHost {
     }
 
     fn root_hints(&self) -> Vec<(Name, Vec<IpAddr>)> {
-        self.worker.with_settings(|settings| settings.root_hints.to_vec())
+        let configured = self.worker.with_settings(|settings| settings.root_hints.to_vec());
+        if configured.is_empty() { resolve::root_hints::builtin().to_vec() } else { configured }
     }
 
     fn set_root_hints(&self, hints: &[(Name, Vec<IpAddr>)]) -> Result<(), HostError> {
