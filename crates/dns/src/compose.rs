@@ -4,9 +4,11 @@
 //! right and looked up in a small open-addressing table (CVE-2024-8508 class: no scan over what was
 //! written before).
 
+use smallvec::SmallVec;
+
 use crate::edns::OptRecord;
 use crate::header::{HEADER_BYTES, Header};
-use crate::limits::{COMPRESSION_TARGETS_MAX, LABELS_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{COMPRESSION_TARGETS_MAX, MESSAGE_BYTES_MAX};
 use crate::message::Section;
 use crate::name::{Name, names_equal_in, uncompressed_end};
 use crate::rdata::{self, prefix_length};
@@ -24,6 +26,9 @@ const SLOTS: usize = COMPRESSION_TARGETS_MAX * 2;
 const PROBES_MAX: usize = 4;
 /// Offsets of 14 bits: what lies behind cannot be pointed at (RFC 1035 §4.1.4).
 const POINTER_MAX: usize = 0x3fff;
+
+/// Where the suffixes of a name start, and their hashes; few names have more than are kept inside.
+type Suffixes = SmallVec<[(u8, u32); 12]>;
 
 /// Writes one message into a buffer.
 pub struct Composer<'b> {
@@ -104,6 +109,8 @@ impl<'b> Composer<'b> {
     ) -> Result<(), Truncated> {
         let mark = self.mark();
         self.section = self.section.max(section);
+        // Where the first record's owner can be pointed at: the others need not search for it.
+        let mut first: Option<[u8; 2]> = None;
         for rdata in rdatas {
             let count = match self.section {
                 Section::Answer => &mut self.header.ancount,
@@ -111,7 +118,10 @@ impl<'b> Composer<'b> {
                 Section::Additional => &mut self.header.arcount,
             };
             *count = count.saturating_add(1);
-            self.name(owner.as_wire(), true);
+            match first {
+                Some(pointer) => self.out.extend_from_slice(&pointer),
+                None => first = self.owner(owner),
+            }
             self.out.extend_from_slice(&rtype.0.to_be_bytes());
             self.out.extend_from_slice(&class.0.to_be_bytes());
             self.out.extend_from_slice(&ttl.to_be_bytes());
@@ -176,50 +186,55 @@ impl<'b> Composer<'b> {
         self.out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
     }
 
+    /// Writes an owner; returns the pointer to it that is right for further records.
+    fn owner(&mut self, owner: &Name) -> Option<[u8; 2]> {
+        let start = self.out.len();
+        self.name(owner.as_wire(), true);
+        match self.out[start..] {
+            // It is the root, or a pointer already.
+            [_] => None,
+            [high @ 0xc0..=0xff, low] => Some([high, low]),
+            _ if start > POINTER_MAX => None,
+            _ => Some((0xc000 | start as u16).to_be_bytes()),
+        }
+    }
+
     /// Writes a name (uncompressed wire form), replacing its longest known suffix by a pointer.
     fn name(&mut self, wire: &[u8], compress: bool) {
-        let mut starts = [0u8; LABELS_MAX];
-        let mut count = 0;
+        let mut suffixes = Suffixes::new();
         let mut at = 0;
         while let Some(length) = wire.get(at).copied().filter(|l| *l != 0) {
-            if count == LABELS_MAX {
-                break;
-            }
-            starts[count] = at as u8;
-            count += 1;
+            suffixes.push((at as u8, 0));
             at += 1 + length as usize;
         }
         // Hash of each suffix, from the root leftwards.
-        let mut hashes = [0u32; LABELS_MAX];
-        let mut hash = 0x811c_9dc5u32;
+        let mut hash = 0;
         let mut end = at;
-        for i in (0..count).rev() {
-            let start = starts[i] as usize;
-            for byte in &wire[start..end] {
-                hash = (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
-            }
-            hashes[i] = hash;
-            end = start;
+        for (start, of_suffix) in suffixes.iter_mut().rev() {
+            hash = hash_label(hash, &wire[*start as usize..end]);
+            *of_suffix = (hash >> 32) as u32;
+            end = *start as usize;
         }
         let base = self.out.len();
-        let mut written = count;
+        let mut written = suffixes.len();
         let mut pointer = None;
-        for i in 0..count {
-            let found =
-                compress.then(|| self.find(hashes[i], &wire[starts[i] as usize..])).flatten();
-            if found.is_some() {
-                (pointer, written) = (found, i);
-                break;
+        if compress {
+            for (i, (start, hash)) in suffixes.iter().enumerate() {
+                pointer = self.find(*hash, &wire[*start as usize..]);
+                if pointer.is_some() {
+                    written = i;
+                    break;
+                }
             }
         }
-        let upto = if written == count { at } else { starts[written] as usize };
+        let upto = suffixes.get(written).map_or(at, |(start, _)| *start as usize);
         self.out.extend_from_slice(&wire[..upto]);
         match pointer {
             Some(target) => self.out.extend_from_slice(&(0xc000 | target).to_be_bytes()),
             None => self.out.push(0),
         }
-        for i in 0..written {
-            self.remember(hashes[i], base + starts[i] as usize);
+        for (start, hash) in &suffixes[..written] {
+            self.remember(*hash, base + *start as usize);
         }
     }
 
@@ -246,6 +261,22 @@ impl<'b> Composer<'b> {
             }
         }
     }
+}
+
+/// Continues the hash of a suffix with the label in front of it. Takes eight bytes at a time and
+/// folds case by setting a bit, which also makes some unequal labels alike: what the table finds
+/// is compared anyway.
+#[inline]
+fn hash_label(hash: u64, label: &[u8]) -> u64 {
+    const FOLD: u64 = 0x2020_2020_2020_2020;
+    // 2^64 divided by the golden ratio: its multiples are spread evenly.
+    let mix = |hash: u64, word: u64| {
+        let product = (hash ^ (word | FOLD)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        product ^ product >> 29
+    };
+    let (words, rest) = label.as_chunks::<8>();
+    let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    mix(hash, rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::edns::Edns;
 use crate::header::{HEADER_BYTES, Header, Rcode};
 use crate::limits::RECORDS_MAX;
-use crate::name::{Name, NameFault, names_equal_in, skip_name};
+use crate::name::{Checked, Name, NameFault, names_equal_in, skip_name};
 use crate::rdata;
 use crate::rtype::{Class, Rtype};
 
@@ -101,11 +101,12 @@ impl<'a> Message<'a> {
         if total.iter().sum::<usize>() > RECORDS_MAX {
             return Err(MessageFault::TooManyRecords);
         }
-        at = message.index(at, total[0], false)?;
+        let mut checked = Checked::default();
+        at = message.index(at, total[0], false, &mut checked)?;
         message.answer_end = message.records.len();
-        at = message.index(at, total[1], false)?;
+        at = message.index(at, total[1], false, &mut checked)?;
         message.authority_end = message.records.len();
-        at = message.index(at, total[2], true)?;
+        at = message.index(at, total[2], true, &mut checked)?;
         if at != wire.len() {
             return Err(MessageFault::Trailing);
         }
@@ -117,10 +118,11 @@ impl<'a> Message<'a> {
         mut at: usize,
         count: usize,
         additional: bool,
+        checked: &mut Checked,
     ) -> Result<usize, MessageFault> {
         for _ in 0..count {
             let owner = at;
-            at = skip_name(self.wire, at)?;
+            at = checked.skip_name(self.wire, at)?;
             let fixed: &[u8; 10] =
                 self.wire.get(at..).and_then(<[u8]>::first_chunk).ok_or(MessageFault::Short)?;
             let rtype = Rtype(u16::from_be_bytes([fixed[0], fixed[1]]));
@@ -141,7 +143,7 @@ impl<'a> Message<'a> {
                 self.edns = Some(Edns::from_record(class, ttl, &self.wire[start..end]));
                 continue;
             }
-            rdata::check(self.wire, rtype, start, end)?;
+            rdata::check(self.wire, rtype, start, end, checked)?;
             self.records.push(Index {
                 owner: owner as u16,
                 rtype,

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use crate::limits::{LABEL_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, POINTERS_MAX};
+use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, POINTERS_MAX};
 
 #[cfg(test)]
 mod tests;
@@ -16,11 +16,15 @@ mod text;
 mod wire;
 
 pub(crate) use text::{escaped_byte, fmt_wire};
+pub(crate) use wire::Checked;
 pub use wire::{copy_name, names_equal_in, skip_name, uncompressed_end};
 
 /// Bytes of a name that are kept inside the value. Ninety-nine of a hundred names in the wild are
 /// shorter.
 const INLINE_BYTES: usize = 40;
+
+/// Offsets of labels; few names have more than are kept inside.
+type Offsets = SmallVec<[u8; 16]>;
 
 /// A fully qualified domain name.
 #[derive(Clone)]
@@ -84,7 +88,7 @@ impl Name {
     /// what follows it.
     pub fn parse(message: &[u8], at: usize) -> Result<(Name, usize), NameFault> {
         let mut wire = SmallVec::new();
-        let end = copy_name(message, at, &mut |label| wire.extend_from_slice(label))?;
+        let end = copy_name(message, at, |run| wire.extend_from_slice(run))?;
         Ok((Name { wire }, end))
     }
 
@@ -164,8 +168,8 @@ impl Name {
 
     /// Number of labels that the two names share, counted from the root.
     pub fn common_labels(&self, other: &Name) -> usize {
-        let (mut mine, mut theirs) = ([0u8; LABELS_MAX], [0u8; LABELS_MAX]);
-        let (m, t) = (self.label_offsets(&mut mine), other.label_offsets(&mut theirs));
+        let (mine, theirs) = (self.label_offsets(), other.label_offsets());
+        let (m, t) = (mine.len(), theirs.len());
         (1..=m.min(t))
             .take_while(|i| {
                 self.label_at(mine[m - i]).eq_ignore_ascii_case(other.label_at(theirs[t - i]))
@@ -173,15 +177,15 @@ impl Name {
             .count()
     }
 
-    /// Writes the offset of each label; returns how many there are.
-    fn label_offsets(&self, offsets: &mut [u8; LABELS_MAX]) -> usize {
-        let (mut at, mut n) = (0, 0);
-        while self.wire[at] != 0 && n < LABELS_MAX {
-            offsets[n] = at as u8;
-            n += 1;
+    /// The offset of each label.
+    fn label_offsets(&self) -> Offsets {
+        let mut offsets = Offsets::new();
+        let mut at = 0;
+        while self.wire[at] != 0 {
+            offsets.push(at as u8);
             at += 1 + self.wire[at] as usize;
         }
-        n
+        offsets
     }
 
     fn label_at(&self, offset: u8) -> &[u8] {
@@ -264,9 +268,7 @@ impl Name {
     /// and 1 inside labels are escaped, so byte order of keys is canonical order (RFC 4034 §6.1)
     /// and all names below one share its key as a prefix.
     pub fn lookup_format(&self, out: &mut Vec<u8>) {
-        let mut offsets = [0; LABELS_MAX];
-        let count = self.label_offsets(&mut offsets);
-        for offset in offsets[..count].iter().rev() {
+        for offset in self.label_offsets().iter().rev() {
             for byte in self.label_at(*offset) {
                 match byte.to_ascii_lowercase() {
                     0 => out.extend_from_slice(&[1, 1]),
@@ -326,11 +328,13 @@ impl Eq for Name {}
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut folded = [0u8; NAME_BYTES_MAX];
-        let folded = &mut folded[..self.wire.len()];
-        folded.copy_from_slice(&self.wire);
-        folded.make_ascii_lowercase();
-        state.write(folded);
+        let mut folded = [0u8; 64];
+        for chunk in self.wire.chunks(folded.len()) {
+            let folded = &mut folded[..chunk.len()];
+            folded.copy_from_slice(chunk);
+            folded.make_ascii_lowercase();
+            state.write(folded);
+        }
     }
 }
 
@@ -343,8 +347,8 @@ impl PartialOrd for Name {
 impl Ord for Name {
     /// Canonical order (RFC 4034 §6.1).
     fn cmp(&self, other: &Name) -> Ordering {
-        let (mut mine, mut theirs) = ([0u8; LABELS_MAX], [0u8; LABELS_MAX]);
-        let (m, t) = (self.label_offsets(&mut mine), other.label_offsets(&mut theirs));
+        let (mine, theirs) = (self.label_offsets(), other.label_offsets());
+        let (m, t) = (mine.len(), theirs.len());
         for i in 1..=m.min(t) {
             let a = self.label_at(mine[m - i]).iter().map(u8::to_ascii_lowercase);
             let b = other.label_at(theirs[t - i]).iter().map(u8::to_ascii_lowercase);

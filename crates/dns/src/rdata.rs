@@ -9,7 +9,7 @@ pub mod view;
 
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::message::MessageFault;
-use crate::name::{copy_name, skip_name};
+use crate::name::{Checked, copy_name, skip_name};
 use crate::rtype::Rtype;
 
 /// What stands before the names of an rdata.
@@ -119,6 +119,7 @@ pub(crate) fn check(
     rtype: Rtype,
     start: usize,
     end: usize,
+    checked: &mut Checked,
 ) -> Result<(), MessageFault> {
     let fault = MessageFault::BadRdata(rtype);
     let Some(layout) = layout(rtype) else {
@@ -131,7 +132,7 @@ pub(crate) fn check(
             return Err(fault);
         }
         // A name may point before the rdata but must itself end inside of it.
-        at = skip_name(message, at).map_err(|_| fault)?;
+        at = checked.skip_name(message, at).map_err(|_| fault)?;
         if at > end {
             return Err(fault);
         }
@@ -162,8 +163,7 @@ pub(crate) fn decompress(
     out.extend_from_slice(&rdata[..prefix]);
     let mut at = start + prefix;
     for _ in 0..layout.names {
-        at =
-            copy_name(message, at, &mut |label| out.extend_from_slice(label)).map_err(|_| fault)?;
+        at = copy_name(message, at, |run| out.extend_from_slice(run)).map_err(|_| fault)?;
     }
     out.extend_from_slice(message.get(at..end).ok_or(fault)?);
     if out.len() - base > MESSAGE_BYTES_MAX {

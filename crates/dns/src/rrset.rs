@@ -1,6 +1,8 @@
 //! RRsets by value: one owner, type, class and TTL, and a packed list of uncompressed rdata.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 
 use crate::message::RecordRef;
 use crate::name::Name;
@@ -9,16 +11,26 @@ use crate::rtype::{Class, Rtype};
 
 /// A list of rdata, each as sixteen bits of length and the bytes, one after another. The form is
 /// also that of the store's entries, so that writing and reading is copying.
-#[derive(Clone, PartialEq, Eq, Default, Hash)]
+#[derive(Default)]
 pub struct Rdatas {
     packed: Vec<u8>,
     count: u16,
+    known: Option<Box<Known>>,
 }
+
+/// What is in a list, kept while a long list grows: finding duplicates must not take quadratic
+/// time. An ordered set, since a stranger chooses what is in it.
+struct Known {
+    items: BTreeSet<Box<[u8]>>,
+}
+
+/// Lists up to this length are searched from end to end, which is faster than any index.
+const SEARCHED_MAX: usize = 32;
 
 impl Rdatas {
     /// An empty list.
     pub const fn new() -> Rdatas {
-        Rdatas { packed: Vec::new(), count: 0 }
+        Rdatas { packed: Vec::new(), count: 0, known: None }
     }
 
     /// Takes over packed bytes; `None` if lengths and bytes do not fit.
@@ -30,7 +42,7 @@ impl Rdatas {
             rest = tail.get(u16::from_be_bytes(*length) as usize..)?;
             count = count.checked_add(1)?;
         }
-        Some(Rdatas { packed: packed.to_vec(), count })
+        Some(Rdatas { packed: packed.to_vec(), count, known: None })
     }
 
     /// The packed bytes.
@@ -51,14 +63,36 @@ impl Rdatas {
     /// Adds one unless the same bytes are there already (RFC 2181 §5: an RRset has no duplicates).
     /// Returns whether it was added; what is longer than 65,535 bytes is not.
     pub fn push(&mut self, rdata: &[u8]) -> bool {
-        let Ok(length) = u16::try_from(rdata.len()) else { return false };
-        if self.count == u16::MAX || self.iter().any(|known| known == rdata) {
-            return false;
+        self.push_with(|out| out.extend_from_slice(rdata))
+    }
+
+    /// [`Rdatas::push`] of what `write` appends to the buffer it is given.
+    pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let start = self.packed.len();
+        self.packed.extend_from_slice(&[0, 0]);
+        write(&mut self.packed);
+        let (before, own) = self.packed.split_at(start);
+        let rdata = &own[2..];
+        let length = match u16::try_from(rdata.len()) {
+            Ok(length) if self.count < u16::MAX => length,
+            _ => {
+                self.packed.truncate(start);
+                return false;
+            }
+        };
+        let is_new = if self.len() < SEARCHED_MAX {
+            !RdataIter::new(before).any(|known| known == rdata)
+        } else {
+            let all = || Box::new(Known { items: RdataIter::new(before).map(Box::from).collect() });
+            self.known.get_or_insert_with(all).items.insert(rdata.into())
+        };
+        if is_new {
+            self.packed[start..start + 2].copy_from_slice(&length.to_be_bytes());
+            self.count += 1;
+        } else {
+            self.packed.truncate(start);
         }
-        self.packed.extend_from_slice(&length.to_be_bytes());
-        self.packed.extend_from_slice(rdata);
-        self.count += 1;
-        true
+        is_new
     }
 
     /// The rdata in order.
@@ -69,9 +103,35 @@ impl Rdatas {
     /// Puts them into canonical order (RFC 4034 §6.3) as they are; callers lower-case embedded
     /// names first where the canonical form is wanted.
     pub fn sort(&mut self) {
-        let mut list: Vec<Vec<u8>> = self.iter().map(<[u8]>::to_vec).collect();
+        let mut list: Vec<&[u8]> = self.iter().collect();
         list.sort_unstable();
-        *self = list.iter().collect();
+        let mut packed = Vec::with_capacity(self.packed.len());
+        for rdata in list {
+            packed.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+            packed.extend_from_slice(rdata);
+        }
+        self.packed = packed;
+    }
+}
+
+// The index is no part of the value: it can be made again at any time.
+impl Clone for Rdatas {
+    fn clone(&self) -> Rdatas {
+        Rdatas { packed: self.packed.clone(), count: self.count, known: None }
+    }
+}
+
+impl PartialEq for Rdatas {
+    fn eq(&self, other: &Rdatas) -> bool {
+        self.packed == other.packed
+    }
+}
+
+impl Eq for Rdatas {}
+
+impl Hash for Rdatas {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.packed.hash(state);
     }
 }
 
@@ -151,7 +211,7 @@ impl Rrset {
     /// Adds a record's rdata and lowers the TTL to the record's.
     pub fn add(&mut self, record: &RecordRef<'_>) {
         self.ttl = self.ttl.min(record.ttl());
-        self.rdatas.push(&record.rdata());
+        self.rdatas.push_with(|out| record.rdata_into(out));
     }
 
     /// The type that a set of RRSIGs covers.
@@ -198,6 +258,41 @@ pub fn covered(rrsig: &[u8]) -> Option<Rtype> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn lists_have_no_duplicates_however_long(
+            items in proptest::collection::vec(proptest::collection::vec(0u8..8, 0..4), 0..200),
+        ) {
+            let mut list = Rdatas::new();
+            let mut seen: Vec<&[u8]> = Vec::new();
+            for item in &items {
+                let is_new = !seen.contains(&item.as_slice());
+                proptest::prop_assert_eq!(list.push(item), is_new);
+                if is_new {
+                    seen.push(item);
+                }
+                if seen.len().is_multiple_of(50) {
+                    list = list.clone();
+                }
+            }
+            proptest::prop_assert!(list.iter().eq(seen.iter().copied()));
+            proptest::prop_assert_eq!(list.len(), seen.len());
+            proptest::prop_assert_eq!(Rdatas::from_packed(list.as_packed()), Some(list.clone()));
+            list.sort();
+            seen.sort();
+            proptest::prop_assert!(list.iter().eq(seen));
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_added() {
+        let mut list = Rdatas::new();
+        assert!(list.push(&[1; 65_535]));
+        assert!(!list.push(&[1; 65_536]));
+        assert_eq!(list.len(), 1);
+        assert_eq!(list.as_packed().len(), 65_537);
+    }
 
     #[test]
     fn text_of_sets() {
