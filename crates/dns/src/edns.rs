@@ -1,4 +1,7 @@
-//! EDNS(0): the OPT pseudo-record and its options (RFC 6891).
+//! EDNS(0): the OPT pseudo-record and its options (RFC 6891). What single options mean is in
+//! [`options`].
+
+pub mod options;
 
 use crate::extended_error::ExtendedErrorCode;
 use crate::limits::EDNS_OPTIONS_MAX;
