@@ -58,7 +58,7 @@ pub const UDP_PER_ADDRESS_MAX: u8 = 2;
 pub const TCP_PER_ADDRESS_MAX: u8 = 1;
 /// Replies of one round that were of no use (SERVFAIL, REFUSED, lame, …) until the zone counts as
 /// broken.
-pub const USELESS_REPLIES_MAX: u8 = 4;
+pub const USELESS_REPLIES_MAX: u8 = 8;
 /// Time for one question to the servers of one zone. A zone whose servers are all dead must not
 /// keep a client longer than six seconds.
 pub const ROUND_TIME_MAX: Duration = Duration::from_millis(5_000);

@@ -44,16 +44,19 @@ pub(super) fn unroll(
     let mut chain = Chain { sets: Vec::new(), links: 0, end: End::Records };
     let mut at = name.clone();
     loop {
-        if let Some(signed) = find(answer, &at, rtype) {
-            chain.sets.push(signed.clone());
-            return chain;
-        }
         let is_outside = !at.is_at_or_below(apex);
         if is_outside || (one_link && chain.links > 0) {
             chain.end = End::Name(at);
             return chain;
         }
-        let next = match step(answer, &at, &mut chain.sets) {
+        // A DNAME above the name comes first, even when CNAME is what was asked for: the name is
+        // substituted and the search begins anew (RFC 6672 §3.2).
+        let dname = covering(answer, &at);
+        if let Some(signed) = find(answer, &at, rtype).filter(|_| dname.is_none()) {
+            chain.sets.push(signed.clone());
+            return chain;
+        }
+        let next = match step(answer, dname, &at, &mut chain.sets) {
             Ok(Some(next)) => next,
             Ok(None) => {
                 chain.end = End::Name(at);
@@ -73,15 +76,20 @@ pub(super) fn unroll(
     }
 }
 
+/// The DNAME that a name is below.
+fn covering<'a>(answer: &'a [SignedSet], at: &Name) -> Option<&'a SignedSet> {
+    answer
+        .iter()
+        .find(|signed| signed.set.rtype == Rtype::DNAME && at.is_below(&signed.set.owner))
+}
+
 /// The target of the alias at a name, if there is one; its sets are added.
 fn step(
     answer: &[SignedSet],
+    dname: Option<&SignedSet>,
     at: &Name,
     sets: &mut Vec<SignedSet>,
 ) -> Result<Option<Name>, NameFault> {
-    let dname = answer
-        .iter()
-        .find(|signed| signed.set.rtype == Rtype::DNAME && at.is_below(&signed.set.owner));
     if let Some(signed) = dname {
         let target = signed.set.rdatas.iter().next().and_then(|rdata| Name::from_wire(rdata).ok());
         let Some(target) = target else { return Ok(None) };

@@ -192,8 +192,12 @@ fn deny(
         return Err(Useless::Senseless);
     }
     // Records of another type than the one asked for deny the latter, as upstream sees it.
-    let is_credible = reply.authoritative || has_soa || says_something;
-    if !is_credible && !cut.is_forward() && !is_permissive(ctx) {
+    // Permissive mode takes a denial from anybody, but silence is none.
+    let is_credible = reply.authoritative
+        || has_soa
+        || says_something
+        || (is_permissive(ctx) && reply.rcode == Rcode::NXDOMAIN);
+    if !is_credible && !cut.is_forward() {
         return Err(Useless::Lame);
     }
     if ask.minimised {
@@ -231,10 +235,7 @@ fn note_useless(ctx: &mut QueryContext<'_>, reply: &Reply, useless: Useless) -> 
         let is_edns_trouble =
             matches!(useless, Useless::Rcode(Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS));
         // RFC 6891 §7, but believed over streams only: a forged datagram must not switch EDNS off.
-        if is_edns_trouble && !tried.no_edns {
-            tried.wants_tcp = true;
-            tried.no_edns = *via != Via::Udp;
-        }
+        tried.no_edns |= is_edns_trouble && *via != Via::Udp;
     }
     round.useless += 1;
     if round.useless >= USELESS_REPLIES_MAX {
