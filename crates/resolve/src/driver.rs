@@ -87,7 +87,13 @@ pub(crate) fn advance(
                 return if step == Step::Send { Progress::Send } else { Progress::Wait };
             }
             Step::Settle => settle(request, query),
-            Step::GiveUp => give_up(request, query),
+            Step::GiveUp => {
+                // A failure that a bound of this request caused says nothing to others.
+                if query.parent.is_some() && request.bound.is_none() {
+                    core.failures.note(&query.name, query.rtype, now.mono);
+                }
+                give_up(request, query)
+            }
         };
         match settled {
             Settled::Continues(query) => request.plan.put_back(query),

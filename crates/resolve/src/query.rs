@@ -205,6 +205,8 @@ pub struct Query {
     /// Aliases that led here.
     pub aliases: u8,
     pub referrals: u8,
+    /// Addresses of servers looked up for it since it was last told something useful.
+    pub lookups: u8,
     /// Who is asked now; `None` until that is looked up.
     pub cut: Option<ZoneCut>,
     pub minimise: Minimise,
@@ -238,6 +240,7 @@ impl Query {
             depth: 0,
             aliases: 0,
             referrals: 0,
+            lookups: 0,
             cut: None,
             minimise: Minimise::default(),
             cache_tried: false,

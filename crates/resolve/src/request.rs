@@ -106,8 +106,8 @@ impl Response {
     }
 }
 
-/// What a request has used up. Nothing here ever goes down, except where success resets
-/// `barren_lookups` as its limit says.
+/// What a request has used up. Nothing here ever goes down, except that look-ups that led to a
+/// reply are no longer barren.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Budget {
     /// Steps of the driver.
@@ -118,7 +118,7 @@ pub struct Budget {
     pub received: usize,
     /// Name server names looked up.
     pub address_lookups: u8,
-    /// Of these, those since a server was last reached.
+    /// Of these, those that have not led to a reply.
     pub barren_lookups: u8,
 }
 

@@ -10,6 +10,7 @@ use store::cache::{Hit, Rank};
 use super::{Hooks, Layer, QueryContext};
 use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
+use crate::limits::ALIASES_MAX;
 use crate::query::{Outcome, Purpose};
 use crate::reply::{Reply, Source};
 use crate::state::State;
@@ -45,6 +46,11 @@ impl Layer for CacheLayer {
         }
         if let Some((reply, outcome)) = peek(ctx) {
             trace!(ctx, Cache, "=> satisfied by cache: {}", reply.rcode);
+            ctx.query.aliases += u8::from(matches!(outcome, Outcome::Alias { .. }));
+            if ctx.query.aliases > ALIASES_MAX {
+                ctx.request.bound.get_or_insert("too many aliases");
+                return State::Fail;
+            }
             ctx.query.reply = Some(reply);
             ctx.query.outcome = Some(outcome);
             return State::Consume;

@@ -132,6 +132,7 @@ impl Resolver {
             );
         }
         self.count_sent(&planned);
+        self.core.servers.on_send(planned.target.address, now.mono);
         if round.open.len() >= SENDS_OPEN_MAX {
             // The oldest has had its time.
             let oldest = round.open.remove(0);
@@ -224,7 +225,7 @@ impl Resolver {
             // No socket to be had is our own trouble and says nothing about the server.
             if fault != ExchangeFault::NoSocket && !sent.late {
                 let rest = rest(self);
-                self.core.servers.on_silence(sent.target.address, now.mono, rest);
+                self.core.servers.on_silence(&sent.target, now.mono, rest);
             }
         }
         Received::Over
@@ -337,7 +338,7 @@ impl Resolver {
                 sent.late = true;
                 any = true;
                 self.core.counters.upstream_timeouts += 1;
-                self.core.servers.on_silence(sent.target.address, now.mono, rest);
+                self.core.servers.on_silence(&sent.target, now.mono, rest);
             }
         }
         any

@@ -105,6 +105,9 @@ fn tier(
 ) -> Option<(Tier, Via)> {
     let address = candidate.address;
     let tried = round.tried(address);
+    if tried.is_none() && servers.state(address).is_being_probed(now) {
+        return None;
+    }
     let (udp, tcp) = tried.map_or((0, 0), |tried| (tried.udp, tried.tcp));
     if candidate.via != Via::Udp || force_tcp {
         let via = if candidate.via == Via::Udp { Via::Tcp } else { candidate.via.clone() };

@@ -10,12 +10,15 @@ use hashbrown::HashMap;
 
 use super::families::Families;
 use super::rtt::Rtt;
+use crate::action::{Target, Via};
 use crate::keyed::Keyed;
 use crate::limits::SERVER_STATES_MAX;
 use crate::time::Mono;
 
 /// Time-outs in a row, across requests, that make a server count as dead.
 const SILENCES_DEAD: u8 = 3;
+/// Time between messages that see whether a dead server is back, all requests together.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// A dead server is left alone at most so long.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
@@ -26,14 +29,23 @@ pub struct ServerState {
     pub rtt: Option<Rtt>,
     /// Time-outs since it last answered.
     pub silences: u8,
+    /// Was one of them over a stream? Loss on the path does not look like that.
+    pub silent_over_stream: bool,
     /// Leave it alone until then if there are others.
     pub rests_until: Mono,
+    /// A message to a resting server, to see whether it is back, is not due before this.
+    pub probe_at: Mono,
 }
 
 impl ServerState {
     /// Is it being left alone?
     pub fn is_resting(&self, now: Mono) -> bool {
         now < self.rests_until
+    }
+
+    /// If it rests, was somebody else looking at it a moment ago?
+    pub fn is_being_probed(&self, now: Mono) -> bool {
+        self.is_resting(now) && now < self.probe_at
     }
 }
 
@@ -78,21 +90,32 @@ impl Servers {
             none => *none = Some(Rtt::new(after)),
         }
         state.silences = 0;
+        state.silent_over_stream = false;
         state.rests_until = Mono::default();
         self.families.on_reply(address.ip());
     }
 
     /// It stayed silent, or could not be reached. `rest` is how long a dead server is left alone at
     /// first; it doubles with each further silence.
-    pub fn on_silence(&mut self, address: SocketAddr, now: Mono, rest: Duration) {
+    pub fn on_silence(&mut self, target: &Target, now: Mono, rest: Duration) {
+        let address = target.address;
         let state = self.state_mut(address);
         state.silences = state.silences.saturating_add(1);
-        if state.silences >= SILENCES_DEAD {
-            let doublings = u32::from(state.silences - SILENCES_DEAD).min(8);
+        state.silent_over_stream |= target.via != Via::Udp;
+        let needed = if state.silent_over_stream { SILENCES_DEAD } else { SILENCES_DEAD * 2 };
+        if state.silences >= needed {
+            let doublings = u32::from(state.silences - needed).min(8);
             state.rests_until = now + (rest * 2u32.pow(doublings)).min(BACK_OFF_MAX);
         }
         if state.rtt.is_none() || state.silences >= SILENCES_DEAD {
             self.families.on_silence(address.ip(), now);
+        }
+    }
+
+    /// A message is on its way to it. While it rests, no other one follows for a second.
+    pub fn on_send(&mut self, address: SocketAddr, now: Mono) {
+        if self.state(address).is_resting(now) {
+            self.state_mut(address).probe_at = now + PROBE_INTERVAL;
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use dns::{Class, Name, Rtype};
 
 use super::*;
-use crate::action::Via;
+use crate::action::{Target, Via};
 use crate::chance::Chance;
 use crate::keyed::Keyed;
 use crate::limits::{SERVER_STATES_MAX, TIMEOUT_MAX, TIMEOUT_MIN};
@@ -84,12 +84,14 @@ fn a_dead_server_rests_ever_longer_and_wakes_with_a_reply() {
     let mut servers = servers();
     let rest = Duration::from_secs(1);
     let now = Mono::default() + Duration::from_secs(100);
-    for _ in 0..3 {
-        servers.on_silence(address(1), now, rest);
+    let target = |via| Target { address: address(1), via };
+    for _ in 0..2 {
+        servers.on_silence(&target(Via::Udp), now, rest);
     }
+    servers.on_silence(&target(Via::Tcp), now, rest);
     assert!(servers.state(address(1)).is_resting(now));
     assert!(!servers.state(address(1)).is_resting(now + Duration::from_secs(1)));
-    servers.on_silence(address(1), now, rest);
+    servers.on_silence(&target(Via::Udp), now, rest);
     assert!(servers.state(address(1)).is_resting(now + Duration::from_millis(1900)));
     servers.on_reply(address(1), Duration::from_millis(5));
     assert!(!servers.state(address(1)).is_resting(now));

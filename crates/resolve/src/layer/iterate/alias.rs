@@ -78,9 +78,7 @@ pub(super) fn unroll(
 
 /// The DNAME that a name is below.
 fn covering<'a>(answer: &'a [SignedSet], at: &Name) -> Option<&'a SignedSet> {
-    answer
-        .iter()
-        .find(|signed| signed.set.rtype == Rtype::DNAME && at.is_below(&signed.set.owner))
+    answer.iter().find(|signed| signed.set.rtype == Rtype::DNAME && at.is_below(&signed.set.owner))
 }
 
 /// The target of the alias at a name, if there is one; its sets are added.

@@ -11,7 +11,7 @@ use crate::action::Via;
 use crate::flags::QueryFlags;
 use crate::limits::{
     ADDRESS_LOOKUPS_BARREN_MAX, ADDRESS_LOOKUPS_MAX, MESSAGES_MAX, RECEIVED_BYTES_MAX,
-    ROUND_TIME_MAX, SERVERS_MAX,
+    ROUND_TIME_MAX, SERVERS_MAX, TIMEOUT_MIN,
 };
 use crate::query::{Outcome, Planned, Purpose, Query, Round};
 use crate::selection::{Candidate, Scope, choose, is_usable_address};
@@ -125,7 +125,10 @@ fn choose_target(
         choice.timeout.as_millis(),
         zone.name
     );
-    round.next = Some(Planned { target: choice.target, timeout: choice.timeout, server, edns });
+    // Not longer than what is left of the round, but long enough for somebody near to answer.
+    let left = ROUND_TIME_MAX.saturating_sub(now.since(round.began)).max(TIMEOUT_MIN);
+    let timeout = choice.timeout.min(left);
+    round.next = Some(Planned { target: choice.target, timeout, server, edns });
     true
 }
 
@@ -186,6 +189,7 @@ fn look_up_address(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> bool {
     let name = server.name.clone();
     ctx.request.budget.address_lookups += 1;
     ctx.request.budget.barren_lookups += 1;
+    ctx.query.lookups += 1;
     let purpose = Purpose::Address { server: name.clone() };
     ctx.push_child(Query::new(name, rtype, Class::IN, purpose)).is_ok()
 }

@@ -41,7 +41,10 @@ pub(super) fn classify(ctx: &mut QueryContext<'_>) -> State {
     let state = match judged {
         Ok(outcome) => {
             trace!(ctx, Iterate, "<= {}", describe(&outcome, &reply));
-            ctx.request.budget.barren_lookups = 0;
+            // The addresses that were looked up for this query have led somewhere.
+            let budget = &mut ctx.request.budget;
+            let lookups = std::mem::take(&mut ctx.query.lookups);
+            budget.barren_lookups = budget.barren_lookups.saturating_sub(lookups);
             let state = match outcome {
                 Outcome::Referral { .. } | Outcome::Deeper | Outcome::Unminimised => State::Produce,
                 _ => State::Done,
@@ -200,9 +203,12 @@ fn deny(
     if !is_credible && !cut.is_forward() {
         return Err(Useless::Lame);
     }
-    if ask.minimised {
-        // As upstream: the first reply that is no referral ends minimisation. Some servers deny
-        // empty non-terminals, so not even a denial is final (RFC 8020 §1).
+    // As upstream: the first reply that is no referral ends minimisation. Some servers deny empty
+    // non-terminals, so for clients not even a denial is final (RFC 8020 §1). The address of a
+    // name server is not worth that second question: thousands of names below one that does not
+    // exist are an attack (NXNSAttack).
+    let is_final = reply.rcode == Rcode::NXDOMAIN && !ctx.query.is_for_client();
+    if ask.minimised && !is_final {
         return Ok(Outcome::Unminimised);
     }
     negative::keep_proofs(reply);

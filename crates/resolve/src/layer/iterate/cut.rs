@@ -38,9 +38,13 @@ pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
             true
         });
     }
+    let primed = found.last().filter(|(apex, _)| apex.is_root()).map(|(_, names)| names.clone());
     for (apex, mut servers) in found {
         ctx.core.chance.sample(&mut servers, SERVERS_MAX);
         servers.truncate(SERVERS_MAX);
+        if apex.is_root() {
+            break;
+        }
         let mut cut = ZoneCut::new(apex);
         cut.servers = Servers::Authoritative(servers.into_iter().map(NameServer::new).collect());
         fill_from_cache(ctx, &mut cut, SERVERS_LOOKED_UP);
@@ -48,12 +52,23 @@ pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
             return cut;
         }
     }
-    root(ctx)
+    root(ctx, primed.unwrap_or_default())
 }
 
-/// The root zone as the hints say.
-fn root(ctx: &QueryContext<'_>) -> ZoneCut {
+/// The root zone: its servers as the root itself named them (RFC 8109), as far as their addresses
+/// are known, or else as the hints say.
+fn root(ctx: &mut QueryContext<'_>, primed: Vec<Name>) -> ZoneCut {
     let mut cut = ZoneCut::new(Name::root());
+    for name in primed.into_iter().take(SERVERS_MAX) {
+        cut.add_server(name);
+    }
+    fill_from_cache(ctx, &mut cut, SERVERS_MAX);
+    if let Servers::Authoritative(servers) = &mut cut.servers {
+        servers.retain(|server| !server.addresses.is_empty());
+        if !servers.is_empty() {
+            return cut;
+        }
+    }
     let hints = &ctx.core.settings.root_hints;
     let builtin = root_hints::builtin();
     let hints = if hints.is_empty() { builtin } else { hints };

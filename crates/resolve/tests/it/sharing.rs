@@ -1,0 +1,78 @@
+//! Work that is done once for many, and failures that are not repeated (RFC 9520).
+
+use std::time::Duration;
+
+use dns::{Rcode, Rtype};
+
+use crate::world::{Asked, Does, ROOT, World};
+
+fn referral(asked: &Asked) -> Does {
+    asked
+        .say()
+        .authority("example. 3600 NS ns.example.")
+        .additional("ns.example. 3600 A 192.0.2.1")
+        .into()
+}
+
+#[test]
+fn five_hundred_clients_cost_one_question() {
+    let mut world = World::new(|asked: &Asked| {
+        if asked.ip().to_string() == ROOT {
+            return referral(asked);
+        }
+        let wire = asked.say().aa().answer("www.example. 300 A 192.0.2.80").wire();
+        Does::nothing().then(300, wire)
+    });
+    let tokens: Vec<u64> = (0..500).map(|_| world.send("www.example.", Rtype::A)).collect();
+    world.settle();
+    for token in tokens {
+        assert_eq!(world.take(token).answer(), ["www.example. A 192.0.2.80"]);
+    }
+    assert_eq!(world.asked.len(), 2);
+}
+
+#[test]
+fn followers_fail_with_their_leader() {
+    let mut world = World::new(|asked: &Asked| match asked.ip().to_string().as_str() {
+        ROOT => referral(asked),
+        _ => Does::nothing().then(20, asked.say().rcode(Rcode::SERVFAIL).wire()),
+    });
+    let tokens: Vec<u64> = (0..100).map(|_| world.send("www.example.", Rtype::A)).collect();
+    world.settle();
+    for token in tokens {
+        assert_eq!(world.take(token).rcode(), Rcode::SERVFAIL);
+    }
+    assert!(world.asked.len() <= 4, "{}", world.asked.len());
+}
+
+#[test]
+fn a_failing_name_is_asked_for_rarely() {
+    let mut world = World::new(|asked: &Asked| match asked.ip().to_string().as_str() {
+        ROOT => referral(asked),
+        _ => asked.say().rcode(Rcode::SERVFAIL).into(),
+    });
+    assert_eq!(world.ask("www.example.", Rtype::A).rcode(), Rcode::SERVFAIL);
+    let before = world.asked.len();
+    for _ in 0..190 {
+        world.pass(Duration::from_millis(52));
+        let got = world.ask("www.example.", Rtype::A);
+        assert_eq!(got.rcode(), Rcode::SERVFAIL);
+    }
+    let in_ten_seconds = world.asked.len() - before;
+    assert!(in_ten_seconds <= 3, "{in_ten_seconds} messages in ten seconds");
+}
+
+#[test]
+fn a_failure_is_forgotten_when_the_name_works_again() {
+    let mut broken = true;
+    let mut world = World::new(|asked: &Asked| match asked.ip().to_string().as_str() {
+        ROOT => referral(asked),
+        _ if asked.at < Duration::from_secs(10) => asked.say().rcode(Rcode::SERVFAIL).into(),
+        _ => asked.say().aa().answer("www.example. 300 A 192.0.2.80").into(),
+    });
+    for _ in 0..30 {
+        world.pass(Duration::from_secs(1));
+        broken = world.ask("www.example.", Rtype::A).rcode() == Rcode::SERVFAIL;
+    }
+    assert!(!broken);
+}
