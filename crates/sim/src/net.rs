@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dns::{Message, Question};
 use resolve::{ExchangeFault, Now, Via};
 
 use crate::dice::Dice;
 use crate::drive::{Delivery, Exchange, Journey, Upstreams};
-use crate::world::World;
+use crate::world::{Manner, World, compose_whole};
+use crate::zone::ZoneAnswer;
 
 /// How packets travel to and from one address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +37,9 @@ impl Default for Link {
 /// and says what arrives at the resolver's socket, and when.
 pub type Forger = Box<dyn FnMut(&Exchange) -> Vec<Delivery>>;
 
+/// Somebody who answers questions with what just comes to mind: endless chains and the like.
+pub type Inventor = Box<dyn FnMut(&Question) -> ZoneAnswer>;
+
 /// A world behind a network.
 pub struct Network {
     pub world: World,
@@ -46,6 +51,7 @@ pub struct Network {
     /// Addresses at which packets vanish.
     pub dark: BTreeSet<IpAddr>,
     forger: Option<Forger>,
+    inventors: BTreeMap<IpAddr, Inventor>,
     asked: BTreeMap<IpAddr, usize>,
     streams: usize,
 }
@@ -60,6 +66,7 @@ impl Network {
             link: Link::default(),
             dark: BTreeSet::new(),
             forger: None,
+            inventors: BTreeMap::new(),
             asked: BTreeMap::new(),
             streams: 0,
         }
@@ -68,6 +75,12 @@ impl Network {
     /// Lets somebody forge replies.
     pub fn set_forger(&mut self, forger: Forger) {
         self.forger = Some(forger);
+    }
+
+    /// Lets somebody invent the answers of an address.
+    pub fn set_inventor(&mut self, address: IpAddr, inventor: Inventor) {
+        self.world.servers.entry(address).or_default();
+        self.inventors.insert(address, inventor);
     }
 
     /// How many questions went to an address.
@@ -136,10 +149,20 @@ impl Upstreams for Network {
 
     fn serve(&mut self, _now: Now, exchange: &Exchange, _notes: &mut Vec<String>) -> Vec<Delivery> {
         let address = exchange.target.address.ip();
-        let Some(wire) = self.world.serve(address, &exchange.target.via, &exchange.wire) else {
-            return Vec::new();
-        };
         let link = self.link_to(address);
+        let server = self.world.servers.get(&address);
+        if server.is_some_and(|server| server.manner == Manner::ClosesStreams)
+            && exchange.target.via == Via::Tcp
+        {
+            return vec![Delivery { after: link.latency, reply: Err(ExchangeFault::Closed) }];
+        }
+        let wire = match self.inventors.get_mut(&address) {
+            Some(inventor) => Message::parse(&exchange.wire)
+                .ok()
+                .and_then(|query| compose_whole(&query, &inventor(&query.question()?))),
+            None => self.world.serve(address, &exchange.target.via, &exchange.wire),
+        };
+        let Some(wire) = wire else { return Vec::new() };
         let times = match exchange.target.via {
             Via::Udp => self.datagram(link),
             Via::Tcp | Via::Tls(_) => vec![link.latency],

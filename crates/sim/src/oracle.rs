@@ -83,6 +83,7 @@ impl<'w> Oracle<'w> {
             let (zone, reach) = self.zone_of(&name, question.rtype);
             doubtful |= reach == Reach::Perhaps;
             let Some(zone) = zone.filter(|_| reach != Reach::Never) else {
+                doubtful |= self.has_shortcut(&name);
                 return if doubtful { Verdict::Doubtful } else { Verdict::Unreachable };
             };
             let rcode = match look(zone, &name, question.rtype) {
@@ -131,6 +132,16 @@ impl<'w> Oracle<'w> {
         }
     }
 
+    /// Has some server two zones above a name? Asked for the upper one, it answers from the lower
+    /// one, even where the delegations between them lead nowhere.
+    fn has_shortcut(&self, name: &Name) -> bool {
+        let above = |server: &&Server| {
+            let zones = server.zones.iter();
+            zones.filter(|zone| name.is_at_or_below(zone.origin())).count() > 1
+        };
+        self.world.servers.values().any(|server| above(&server))
+    }
+
     /// Finds out which zones can be reached: from the hints downwards, again and again, since the
     /// servers of one zone may have their names in another.
     fn explore(&mut self) {
@@ -162,16 +173,7 @@ impl<'w> Oracle<'w> {
             return Reach::Never;
         };
         let Some(servers) = parent.set(origin, Rtype::NS) else { return Reach::Never };
-        // A server of a zone above that has this one as well may answer for it at once.
-        let both = |server: &Server| {
-            let mut origins = server.zones.iter().map(|zone| zone.origin());
-            server.zones.iter().any(|zone| zone.origin() == origin)
-                && origins.any(|above| origin.is_below(above))
-        };
-        let mut best = match self.world.servers.values().any(both) {
-            true => Reach::Perhaps,
-            false => Reach::Never,
-        };
+        let mut best = Reach::Never;
         let mut bad = 0;
         for host in servers.rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok()) {
             for rtype in [Rtype::A, Rtype::AAAA] {
@@ -220,7 +222,11 @@ impl<'w> Oracle<'w> {
             | Manner::AlwaysTruncates
             | Manner::FoldsCase => Reach::Surely,
             Manner::SilentOnUdp | Manner::SilentOnTcp => Reach::Perhaps,
-            Manner::Silent | Manner::Says(_) | Manner::RefersUp | Manner::Empty => Reach::Never,
+            Manner::Silent
+            | Manner::Says(_)
+            | Manner::RefersUp
+            | Manner::Empty
+            | Manner::ClosesStreams => Reach::Never,
         }
     }
 }

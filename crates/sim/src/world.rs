@@ -40,6 +40,8 @@ pub enum Manner {
     FoldsCase,
     /// Answers empty and not authoritative.
     Empty,
+    /// Sets TC on everything over UDP, and closes streams without an answer.
+    ClosesStreams,
 }
 
 /// One server.
@@ -89,7 +91,7 @@ impl Server {
         match self.manner {
             Manner::Silent => return None,
             Manner::SilentOnUdp if udp => return None,
-            Manner::SilentOnTcp if !udp => return None,
+            Manner::SilentOnTcp | Manner::ClosesStreams if !udp => return None,
             _ => {}
         }
         let edns = query.edns().filter(|_| self.manner != Manner::IgnoresEdns);
@@ -111,7 +113,8 @@ impl Server {
             None => usize::from(UDP_SIZE_MIN),
         };
         let opt = edns.map(|edns| OptRecord::new(SERVER_UDP_SIZE, edns.dnssec_ok));
-        let truncate = udp && self.manner == Manner::AlwaysTruncates;
+        let truncates = matches!(self.manner, Manner::AlwaysTruncates | Manner::ClosesStreams);
+        let truncate = udp && truncates;
         Some(compose(&query, &question, &answer, opt.as_ref(), limit, truncate))
     }
 
@@ -139,6 +142,13 @@ impl Server {
             },
         }
     }
+}
+
+/// The bytes of an answer over a stream, for servers that make their answers up.
+pub fn compose_whole(query: &Message<'_>, answer: &ZoneAnswer) -> Option<Vec<u8>> {
+    let question = query.question()?;
+    let opt = query.edns().map(|edns| OptRecord::new(SERVER_UDP_SIZE, edns.dnssec_ok));
+    Some(compose(query, &question, answer, opt.as_ref(), usize::from(u16::MAX), false))
 }
 
 fn compose(

@@ -10,11 +10,12 @@ use sim::simulate::simulate;
 use sim::trace::Detail;
 
 const USAGE: &str = "\
-Usage: sim scenario [-v | -vv] [--list FILE --root DIR] [PATH...]
+Usage: sim scenario [-v | -vv] [--chances N] [--list FILE --root DIR] [PATH...]
        sim seeds [-v | -vv] [--seeds N | --seed S]
 
   scenario   play .rpl files, or all of a folder, against the resolver in virtual time
              -v prints the trace of each failure, -vv whole messages with it
+             --chances plays each with N different choices of the resolver
              --list takes the names from a file and looks for them below --root
   seeds      random worlds against the oracle
              --seeds N runs the first N seeds (200 if nothing is said), --seed S only that one
@@ -36,6 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
 fn scenario(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let mut files = Vec::new();
     let (mut list, mut root, mut detail) = (None, PathBuf::from("."), None);
+    let mut chances = 1;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
@@ -44,6 +46,7 @@ fn scenario(arguments: &[String]) -> anyhow::Result<ExitCode> {
             "-vv" => detail = Some(Detail::Messages),
             "--list" => list = Some(value()?.clone()),
             "--root" => root = value()?.into(),
+            "--chances" => chances = u8::try_from(number(value()?)?)?,
             option if option.starts_with('-') => bail!("unknown option {option}\n{USAGE}"),
             path => files.extend(suite::find(Path::new(path)).with_context(|| path.to_string())?),
         }
@@ -57,7 +60,7 @@ fn scenario(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let mut failed = Vec::new();
     for file in &files {
         let mut bad = false;
-        for run in suite::run_file(file).iter().filter(|run| !run.outcome.passed()) {
+        for run in suite::run_file(file, chances).iter().filter(|run| !run.outcome.passed()) {
             bad = true;
             let variant = run.variant.map(|variant| format!(" [{variant}]")).unwrap_or_default();
             println!("FAIL {}{variant}", file.display());

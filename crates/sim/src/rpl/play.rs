@@ -30,20 +30,26 @@ const CLIENT_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 127, 0, 0);
 pub struct Variant {
     /// With minimised query names.
     pub minimize: bool,
+    /// What the resolver's choices follow from: with another one it may ask another server first.
+    pub chance: u8,
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.minimize { "qmin" } else { "noqmin" })
+        f.write_str(if self.minimize { "qmin" } else { "noqmin" })?;
+        if self.chance > 0 { write!(f, " chance {}", self.chance) } else { Ok(()) }
     }
 }
 
-/// The ways a scenario is run: both, unless it says whether query names are minimised.
-pub fn variants(scenario: &Scenario) -> Vec<Variant> {
-    match scenario.config.query_minimization {
-        Some(minimize) => vec![Variant { minimize }],
-        None => vec![Variant { minimize: true }, Variant { minimize: false }],
-    }
+/// The ways a scenario is run: with and without minimised query names, unless it says which, and
+/// each of them with so many different choices of the resolver.
+pub fn variants(scenario: &Scenario, chances: u8) -> Vec<Variant> {
+    let minimize = match scenario.config.query_minimization {
+        Some(minimize) => vec![minimize],
+        None => vec![true, false],
+    };
+    let each = |minimize| (0..chances).map(move |chance| Variant { minimize, chance });
+    minimize.into_iter().flat_map(each).collect()
 }
 
 /// What became of a scenario.
@@ -70,7 +76,7 @@ pub fn play(scenario: &Scenario, variant: Variant) -> Outcome {
         Ok(settings) => settings,
         Err(fault) => return Outcome { failures: vec![fault], trace: Trace::default() },
     };
-    let parts = match ResolverParts::in_memory(settings, [7; 32], STORE_BYTES) {
+    let parts = match ResolverParts::in_memory(settings, [7 + variant.chance; 32], STORE_BYTES) {
         Ok(parts) => parts,
         Err(fault) => {
             return Outcome { failures: vec![fault.to_string()], trace: Trace::default() };

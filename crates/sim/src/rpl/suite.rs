@@ -15,8 +15,8 @@ pub struct Run {
     pub outcome: Outcome,
 }
 
-/// Runs a file in each of its variants.
-pub fn run_file(path: &Path) -> Vec<Run> {
+/// Runs a file in each of its variants, with so many different choices of the resolver.
+pub fn run_file(path: &Path, chances: u8) -> Vec<Run> {
     let broken = |what: String| {
         let outcome = Outcome { failures: vec![what], trace: Default::default() };
         vec![Run { path: path.to_owned(), variant: None, outcome }]
@@ -34,7 +34,7 @@ pub fn run_file(path: &Path) -> Vec<Run> {
         variant: Some(variant),
         outcome: play(&scenario, variant),
     };
-    variants(&scenario).into_iter().map(run).collect()
+    variants(&scenario, chances).into_iter().map(run).collect()
 }
 
 /// Scenario files: the path itself, or all `.rpl` files below a folder in the order of their names.

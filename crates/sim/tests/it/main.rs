@@ -1,0 +1,8 @@
+//! The resolver in simulated worlds: scenarios, random worlds, forgers and amplifiers.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
+
+mod amplification;
+mod scenarios;
+mod sharing;
+mod spoofing;
+mod town;
