@@ -132,7 +132,7 @@ impl Interpreter {
         match ok {
             true => Ok(()),
             false => Err(InterpreterError::Config(
-                error.map(|error| error.to_string_lossy().clone()).unwrap_or_default(),
+                error.map(|error| error.to_string_lossy()).unwrap_or_default(),
             )),
         }
     }

@@ -105,7 +105,7 @@ fn open(call: &Call<'_>, args: &Args) -> Answer {
     let storage = match args.value(1) {
         Value::Nil => "lmdb://".to_owned(),
         Value::String(storage) if storage.as_bytes().is_empty() => "lmdb://".to_owned(),
-        Value::String(storage) => storage.to_string_lossy().clone(),
+        Value::String(storage) => storage.to_string_lossy(),
         _ => return Err(usage.into()),
     };
     call.host.cache_open(size as u64, &storage)?;

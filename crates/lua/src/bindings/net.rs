@@ -239,7 +239,7 @@ fn collect_addresses(value: &Value, depth: usize, into: &mut Vec<String>) -> Res
         return Err("net.listen: too many addresses in one call".into());
     }
     match value {
-        Value::String(text) => into.push(text.to_string_lossy().clone()),
+        Value::String(text) => into.push(text.to_string_lossy()),
         Value::Table(table) => match table.get::<Value>("addr")? {
             Value::Nil => {
                 for item in table.sequence_values::<Value>() {
@@ -439,10 +439,10 @@ fn outgoing_v6(call: &Call<'_>, args: &Args) -> Answer {
 /// A string, or a list of strings.
 pub(super) fn strings(value: &Value) -> Option<Vec<String>> {
     match value {
-        Value::String(text) => Some(vec![text.to_string_lossy().clone()]),
+        Value::String(text) => Some(vec![text.to_string_lossy()]),
         Value::Table(table) => table
             .sequence_values::<Value>()
-            .map(|item| item.ok()?.as_string().map(|text| text.to_string_lossy().clone()))
+            .map(|item| item.ok()?.as_string().map(|text| text.to_string_lossy()))
             .collect(),
         _ => None,
     }

@@ -100,7 +100,7 @@ fn parse_client(table: &Table) -> Result<Client, Failure> {
             .map(Client::Tsig)
             .ok_or_else(|| "the key's name must be in wire format".into());
     }
-    let text = value.as_string().map(|text| text.to_string_lossy().clone()).unwrap_or_default();
+    let text = value.as_string().map(|text| text.to_string_lossy()).unwrap_or_default();
     let (network, length) =
         parse_network(&text).ok_or_else(|| format!("'{text}' is not an address or network"))?;
     Ok(match kind_of(table)?.as_str() {
@@ -183,7 +183,7 @@ fn deny(table: &Table) -> Result<Action, Failure> {
     let message = match table.get::<Value>("message")? {
         Value::Nil => None,
         Value::String(text) if text.as_bytes().len() <= MESSAGE_BYTES_MAX => {
-            Some(text.to_string_lossy().clone())
+            Some(text.to_string_lossy())
         }
         Value::String(_) => return Err("DENY_MSG: message too long, at most 255 octets".into()),
         _ => return Err("DENY_MSG: expected a message".into()),
@@ -284,7 +284,7 @@ fn reroute(table: &Table) -> Result<Vec<(std::net::IpAddr, u8, std::net::IpAddr)
     let mut rules = Vec::new();
     for pair in map.pairs::<Value, Value>() {
         let (key, value) = pair?;
-        let text = |value: &Value| value.as_string().map(|text| text.to_string_lossy().clone());
+        let text = |value: &Value| value.as_string().map(|text| text.to_string_lossy());
         let from = text(&key).unwrap_or_default();
         let to = text(&value).unwrap_or_default();
         let (network, length) =

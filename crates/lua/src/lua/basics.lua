@@ -72,6 +72,7 @@ end
 
 -- Numbers of log groups as C constants, for `ffi.C.LOG_GRP_*`.
 local ffi = require('ffi')
+G.ffi = nil -- a library like any other: require('ffi')
 local constants = {}
 for name, number in pairs(raw.log_groups) do
 	constants[#constants + 1] = string.format('%s = %d', name, number)

@@ -91,13 +91,15 @@ local function resume(task, ...)
 	end
 end
 
--- Those started last in a turn run first.
-local function start_all()
+-- Those started last run first, so many in a turn that the process goes on with its other work.
+local STARTS_PER_TURN = 500
+local function start_some()
 	start_event = nil
-	local now = starting
-	starting = {}
-	for i = #now, 1, -1 do
-		resume(now[i])
+	for _ = 1, math.min(#starting, STARTS_PER_TURN) do
+		resume(table.remove(starting))
+	end
+	if #starting > 0 then
+		start_event = start_event or G.event.after(0, start_some)
 	end
 end
 
@@ -112,7 +114,7 @@ function worker.coroutine(fn)
 	local task = coroutine.create(fn)
 	tasks[task] = true
 	starting[#starting + 1] = task
-	start_event = start_event or G.event.after(0, start_all)
+	start_event = start_event or G.event.after(0, start_some)
 end
 
 local block = M.wrap(raw.worker.block)

@@ -3,5 +3,11 @@
 mod recording;
 mod world;
 
+mod cache;
 mod configurations;
 mod console;
+mod events;
+mod general;
+mod modules;
+mod network;
+mod policy;
