@@ -17,10 +17,11 @@ use crate::timers::Timers;
 mod defaults;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 14] = [
+const PRELUDE: [(&str, &str); 15] = [
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
     ("kres", include_str!("lua/kres.lua")),
+    ("packet", include_str!("lua/packet.lua")),
     ("events", include_str!("lua/events.lua")),
     ("net", include_str!("lua/net.lua")),
     ("cache", include_str!("lua/cache.lua")),

@@ -8,6 +8,8 @@ use mlua::{Lua, MultiValue, Table, Value};
 use super::{Binding, Call};
 use crate::convert::{Answer, Args};
 
+pub(crate) mod packet;
+
 pub(super) const BINDINGS: &[Binding] = &[
     Binding {
         name: "str2dname",
@@ -26,6 +28,36 @@ pub(super) const BINDINGS: &[Binding] = &[
         usage: "str2ip(text)",
         doc: "octets of an address, nil if it is none",
         call: str2ip,
+    },
+    Binding {
+        name: "parse_packet",
+        usage: "packet(octets)",
+        doc: "read a DNS message",
+        call: packet::parse,
+    },
+    Binding {
+        name: "compose_packet",
+        usage: "packet:towire()",
+        doc: "octets of a DNS message",
+        call: packet::compose,
+    },
+    Binding {
+        name: "rdata_text",
+        usage: "rr2str(record)",
+        doc: "text of a record",
+        call: packet::rdata_text,
+    },
+    Binding {
+        name: "parse_rdata",
+        usage: "parse_rdata({ lines })",
+        doc: "rdata in wire format of lines like 'A 192.0.2.1'",
+        call: packet::parse_rdata,
+    },
+    Binding {
+        name: "names_equal",
+        usage: "names_equal(a, b)",
+        doc: "compare two names in wire format",
+        call: packet::names_equal,
     },
 ];
 

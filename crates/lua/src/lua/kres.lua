@@ -55,6 +55,18 @@ function kres.dname2wire(name)
 	return name
 end
 
+local parse_rdata = M.wrap(raw.kres.parse_rdata, M.refuse)
+function kres.parse_rdata(lines)
+	if type(lines) ~= 'table' then
+		M.refuse('a table of string(s) is expected')
+	end
+	local parsed = {}
+	for i, line in ipairs(lines) do
+		parsed[i] = parse_rdata(line)
+	end
+	return parsed
+end
+
 package.loaded.kres = kres
 
 local kluautil = {}

@@ -54,12 +54,15 @@ local of_value
 
 -- `seen` holds the tables shown so far: each is shown once, also where that makes no cycle.
 local function of_table(t, indent, name, seen)
+	local meta = debug.getmetatable(t)
+	if type(meta) == 'table' and rawget(meta, '__opaque') then
+		return tostring(t) -- an object, not a table of settings
+	end
 	if seen[t] then
 		return string.format("--[[ missing cannot print '%s' = '%s' (value: cyclic reference) ]]",
 			tostring(name), tostring(t)), true
 	end
 	seen[t] = true
-	local meta = debug.getmetatable(t)
 	local shown = type(meta) == 'table' and rawget(meta, '__shown')
 	shown = shown and shown(t) or t
 	local keys = {}

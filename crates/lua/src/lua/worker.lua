@@ -180,7 +180,7 @@ local function flag_list(options)
 	return flags
 end
 
-function worker.resolve(qname, qtype, qclass, options, finish, init)
+function worker.resolve(qname, qtype, qclass, options, finish, init, octets)
 	if type(qname) == 'table' then
 		local t = qname
 		qname, qtype, qclass, options = t.name, t.type, t.class, t.options
@@ -200,7 +200,7 @@ function worker.resolve(qname, qtype, qclass, options, finish, init)
 			flags[#flags + 1] = name
 		end
 	end
-	local id = start_query(qname, qtype, qclass, flags, finish ~= nil)
+	local id = start_query(qname, qtype, qclass, flags, finish ~= nil, octets)
 	if finish then
 		waiting[id] = finish
 	end
@@ -208,11 +208,34 @@ function worker.resolve(qname, qtype, qclass, options, finish, init)
 end
 G.resolve = worker.resolve
 
--- For the program: the query `id` has an answer, or none.
-function M.finish_query(id, packet, request)
+-- A prepared query, started as it is.
+function worker.resolve_pkt(packet, options, finish, init)
+	if getmetatable(packet) ~= M.packet_meta or not packet:qname() then
+		M.panic('worker.resolve_pkt(): expected a packet with a question')
+	end
+	return worker.resolve(G.kres.dname2str(packet:qname()), packet:qtype(), packet:qclass(), options,
+		finish, init, packet:towire())
+end
+
+-- What a callback may still ask of a request that is over.
+function M.finished_request(packet)
+	local vars = {}
+	return {
+		answer = packet,
+		options = {},
+		vars = function () return vars end,
+		current = function () return nil end,
+		resolved = function () return nil end,
+	}
+end
+
+-- For the program: the query `id` has an answer as octets, or none.
+function M.finish_query(id, octets)
 	local finish = waiting[id]
 	waiting[id] = nil
 	if finish then
+		local packet = octets and G.kres.packet(octets) or nil
+		local request = M.finished_request(packet)
 		local ok, err = xpcall(finish, M.explain, packet, request)
 		if not ok then
 			M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))

@@ -10,4 +10,5 @@ mod events;
 mod general;
 mod modules;
 mod network;
+mod packets;
 mod policy;

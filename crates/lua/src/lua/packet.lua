@@ -1,0 +1,404 @@
+-- `kres.packet` and `kres.rrset`: messages and sets of records outside of any request.
+local M, G = ...
+local raw = M.raw
+local bit = require('bit')
+
+local kres = G.kres
+local compose = M.wrap(raw.kres.compose_packet, M.refuse)
+local parse = M.wrap(raw.kres.parse_packet, M.refuse)
+local rdata_text = M.wrap(raw.kres.rdata_text, M.refuse)
+local names_equal = raw.kres.names_equal
+
+-- One record as a line: the owner in a column of its own, the class left out.
+local function line(owner, ttl, rtype, rdata)
+	return string.format('%-20s\t%d\t%s\t%s', kres.dname2str(owner), ttl, kres.tostring.type[rtype],
+		rdata_text(rtype, rdata))
+end
+
+function kres.rr2str(rr)
+	if type(rr) ~= 'table' or type(rr.owner) ~= 'string' or type(rr.rdata) ~= 'string'
+		or type(rr.type) ~= 'number' then
+		M.refuse('expected a record: { owner, ttl, class, type, rdata }')
+	end
+	return line(rr.owner, rr.ttl or 0, rr.type, rr.rdata)
+end
+
+-- A number that a record can have.
+local function number(value, most, what)
+	if type(value) ~= 'number' or value < 0 or value > most or value % 1 ~= 0 then
+		M.refuse(string.format('%s must be a number within <0, %d>', what, most))
+	end
+	return value
+end
+
+local function name(value, what)
+	if type(value) ~= 'string' then
+		M.refuse(what .. ' must be a name in wire format')
+	end
+	kres.dname2str(value)
+	return value
+end
+
+-- Sets of records.
+
+local rrset = {}
+local rrset_meta = { __opaque = true }
+rrset_meta.__index = function (set, key)
+	return rrset[key] or set.fields[key]
+end
+
+kres.rrset = setmetatable({}, {
+	__opaque = true,
+	__tostring = function () return 'ctype<struct knot_rrset>' end,
+	__call = function (_, owner, rtype, rclass, ttl)
+		return setmetatable({
+			fields = {
+				_owner = owner and name(owner, 'owner'),
+				type = number(rtype or 0, 65535, 'type'),
+				rclass = number(rclass or kres.class.IN, 65535, 'class'),
+				_ttl = number(ttl or 0, 4294967295, 'ttl'),
+			},
+			list = {},
+		}, rrset_meta)
+	end,
+})
+
+function rrset.owner(set)
+	return set.fields._owner
+end
+
+function rrset.ttl(set, value)
+	if value ~= nil then
+		set.fields._ttl = number(value, 4294967295, 'ttl')
+	end
+	return set.fields._ttl
+end
+
+function rrset.class(set, value)
+	if value ~= nil then
+		set.fields.rclass = number(value, 65535, 'class')
+	end
+	return set.fields.rclass
+end
+
+function rrset.rdcount(set)
+	return #set.list
+end
+
+function rrset.add_rdata(set, rdata, length)
+	if type(rdata) ~= 'string' then
+		M.refuse('rdata must be a string of octets')
+	end
+	set.list[#set.list + 1] = rdata:sub(1, length or #rdata)
+	return true
+end
+
+function rrset.rdata(set, i)
+	return set.list[i + 1]
+end
+
+function rrset.get(set, i)
+	local rdata = set.list[i + 1]
+	return rdata and {
+		owner = set.fields._owner, ttl = set.fields._ttl, class = set.fields.rclass,
+		type = set.fields.type, rdata = rdata,
+	}
+end
+
+function rrset.tostring(set, i)
+	local rdata = set.list[i + 1]
+	return rdata and rdata_text(set.fields.type, rdata)
+end
+
+function rrset.txt_dump(set)
+	local out = {}
+	for i, rdata in ipairs(set.list) do
+		out[i] = line(set.fields._owner or '\0', set.fields._ttl, set.fields.type, rdata) .. '\n'
+	end
+	return table.concat(out)
+end
+rrset_meta.__tostring = rrset.txt_dump
+
+function rrset.txt_fields(set, i)
+	return {
+		owner = kres.dname2str(set.fields._owner), ttl = tostring(set.fields._ttl),
+		class = kres.tostring.class[set.fields.rclass], type = kres.tostring.type[set.fields.type],
+		rdata = set:tostring(i),
+	}
+end
+
+function rrset.is_rrsig(set)
+	return set.fields.type == kres.type.RRSIG
+end
+
+-- The type that a set is about: for signatures the one they cover.
+function rrset.type_covered(set)
+	if set:is_rrsig() and set.list[1] then
+		return set.list[1]:byte(1) * 256 + set.list[1]:byte(2)
+	end
+	return set.fields.type
+end
+
+function rrset.merge_rdata(set, other)
+	for _, rdata in ipairs(other.list) do
+		set.list[#set.list + 1] = rdata
+	end
+	return true
+end
+
+-- Records of a list by owner, type and class.
+local function group(list)
+	local sets = {}
+	for _, rr in ipairs(list) do
+		local found
+		for _, set in ipairs(sets) do
+			local f = set.fields
+			if f.type == rr.type and f.rclass == rr.class and select(2, names_equal(f._owner, rr.owner)) then
+				found = set
+				break
+			end
+		end
+		if not found then
+			found = kres.rrset(rr.owner, rr.type, rr.class, rr.ttl)
+			sets[#sets + 1] = found
+		end
+		found:add_rdata(rr.rdata)
+	end
+	return sets
+end
+M.group_records = group
+
+-- Messages.
+
+local packet = {}
+local packet_meta = { __opaque = true }
+M.packet_meta = packet_meta
+
+local fields = {
+	size = function (p) return #p:towire() end,
+	max_size = function (p) return rawget(p, 'limit') end,
+	wire = function (p) return p:towire() end,
+}
+packet_meta.__index = function (p, key)
+	local method = packet[key]
+	if method then
+		return method
+	end
+	local field = fields[key]
+	return field and field(p) or nil
+end
+
+-- A new message with room for `what` octets, or the message that these octets are.
+kres.packet = setmetatable({}, {
+	__opaque = true,
+	__tostring = function () return 'ctype<struct knot_pkt>' end,
+	__call = function (_, what)
+		if type(what) == 'string' then
+			local p = parse(what)
+			p.limit = math.max(#what, 512)
+			p.section_number = 0
+			return setmetatable(p, packet_meta)
+		end
+		local size = number(what, 65535, 'size')
+		if size < 12 then
+			M.refuse('a packet has at least 12 octets')
+		end
+		return setmetatable({
+			msg_id = math.random(0, 65535), flags = 0, code = 0, limit = size, section_number = 0,
+			[0] = {}, {}, {},
+		}, packet_meta)
+	end,
+})
+
+-- Reads, or with a second parameter writes, one bit of the flags.
+local function flag(mask)
+	return function (p, value)
+		if value ~= nil then
+			p.flags = value and bit.bor(p.flags, mask) or bit.band(p.flags, 65535 - mask)
+			p.octets = nil
+		end
+		return bit.band(p.flags, mask) ~= 0
+	end
+end
+packet.qr, packet.aa, packet.tc, packet.rd = flag(0x8000), flag(0x0400), flag(0x0200), flag(0x0100)
+packet.ra, packet.ad, packet.cd = flag(0x0080), flag(0x0020), flag(0x0010)
+
+function packet.id(p, value)
+	if value ~= nil then
+		p.msg_id = number(value, 65535, 'id')
+		p.octets = nil
+	end
+	return p.msg_id
+end
+
+-- The response code; what is above four bits is part of EDNS and can only be read.
+function packet.rcode(p, value)
+	if value ~= nil then
+		p.code = number(value, 15, 'rcode')
+		p.flags = bit.bor(bit.band(p.flags, 0xfff0), value)
+		p.octets = nil
+	end
+	return p.code
+end
+
+function packet.opcode(p, value)
+	if value ~= nil then
+		number(value, 15, 'opcode')
+		p.flags = bit.bor(bit.band(p.flags, 0x87ff), bit.lshift(value, 11))
+		p.octets = nil
+	end
+	return bit.band(bit.rshift(p.flags, 11), 15)
+end
+
+function packet.question(p, qname, qclass, qtype)
+	p.octets = nil
+	p.question_ = {
+		name = name(qname, 'name'), class = number(qclass, 65535, 'class'),
+		type = number(qtype, 65535, 'type'),
+	}
+	return true
+end
+
+local function asked(p)
+	return rawget(p, 'question_') or rawget(p, 'question')
+end
+
+function packet.qname(p)
+	local q = asked(p)
+	return q and q.name
+end
+
+function packet.qtype(p)
+	local q = asked(p)
+	return q and q.type or 0
+end
+
+function packet.qclass(p)
+	local q = asked(p)
+	return q and q.class or 0
+end
+
+function packet.begin(p, section)
+	number(section, 2, 'section')
+	if section < p.section_number then
+		M.refuse('cannot add records to an earlier section')
+	end
+	p.section_number = section
+	return true
+end
+
+function packet.put(p, owner, ttl, rclass, rtype, rdata)
+	if type(rdata) ~= 'string' then
+		M.refuse('rdata must be a string of octets')
+	end
+	local list = p[p.section_number]
+	list[#list + 1] = {
+		owner = name(owner, 'owner'), ttl = number(ttl, 4294967295, 'ttl'),
+		class = number(rclass, 65535, 'class'), type = number(rtype, 65535, 'type'), rdata = rdata,
+	}
+	p.octets = nil
+	local fits = pcall(p.towire, p)
+	if not fits then
+		list[#list] = nil
+		return false
+	end
+	return true
+end
+
+function packet.put_rr(p, set)
+	for i = 0, set:rdcount() - 1 do
+		local rr = set:get(i)
+		if not p:put(rr.owner, rr.ttl, rr.class, rr.type, rr.rdata) then
+			return false
+		end
+	end
+	return true
+end
+
+local function clear(p)
+	p[0], p[1], p[2], p.section_number, p.octets = {}, {}, {}, 0, nil
+	return true
+end
+packet.clear_payload = clear
+
+-- A message to be used anew: question and records are gone.
+function packet.recycle(p)
+	p.question_, p.edns = nil, nil
+	rawset(p, 'question', nil)
+	p.flags, p.code = 0, 0
+	return clear(p)
+end
+
+function packet.section(p, section)
+	local list = {}
+	for i, rr in ipairs(p[section]) do
+		list[i] = { owner = rr.owner, ttl = rr.ttl, class = rr.class, type = rr.type, rdata = rr.rdata }
+	end
+	return list
+end
+
+function packet.rrsets(p, section)
+	return group(p[section])
+end
+
+-- The record `i` of a section, counted from 0, as a set of its own.
+function packet.get(p, section, i)
+	local rr = p[section][i + 1]
+	if not rr then
+		return nil
+	end
+	local set = kres.rrset(rr.owner, rr.type, rr.class, rr.ttl)
+	set:add_rdata(rr.rdata)
+	return set
+end
+
+function packet.parse(p)
+	return p:qname() ~= nil
+end
+
+function packet.has_edns(p)
+	return rawget(p, 'edns') ~= nil
+end
+
+function packet.dobit(p)
+	local edns = rawget(p, 'edns')
+	return edns ~= nil and edns.dnssec_ok
+end
+
+function packet.towire(p)
+	if not rawget(p, 'octets') then
+		p.octets = compose({
+			msg_id = p.msg_id, flags = p.flags, question = asked(p), [0] = p[0], p[1], p[2],
+		}, p.limit)
+	end
+	return p.octets
+end
+
+local titles = { [0] = 'ANSWER', 'AUTHORITY', 'ADDITIONAL' }
+function packet.tostring(p)
+	local set = {}
+	for _, flag_name in ipairs { 'qr', 'aa', 'tc', 'rd', 'ra', 'ad', 'cd' } do
+		if packet[flag_name](p) then
+			set[#set + 1] = flag_name
+		end
+	end
+	local q = asked(p)
+	local out = { string.format(';; ->>HEADER<<- opcode: %s; status: %s; id: %d\n;; Flags: %s  '
+		.. 'QUERY: %d; ANSWER: %d; AUTHORITY: %d; ADDITIONAL: %d\n\n',
+		kres.tostring.opcode[p:opcode()] or p:opcode(), kres.tostring.rcode[p.code] or p.code,
+		p.msg_id, table.concat(set, ' '), q and 1 or 0, #p[0], #p[1], #p[2]) }
+	if q then
+		out[#out + 1] = string.format(';; QUESTION SECTION\n%s\t\t%s\n', kres.dname2str(q.name),
+			kres.tostring.type[q.type])
+	end
+	for section = 0, 2 do
+		if #p[section] > 0 then
+			out[#out + 1] = '\n;; ' .. titles[section] .. ' SECTION\n'
+			for _, rr in ipairs(p[section]) do
+				out[#out + 1] = kres.rr2str(rr) .. '\n'
+			end
+		end
+	end
+	return table.concat(out)
+end
+packet_meta.__tostring = packet.tostring
