@@ -107,6 +107,38 @@ fn any_bytes_decode_or_not_without_harm() {
     }
 }
 
+/// The hexadecimal lines of the format's document that begin with `word`.
+fn examples(word: &str) -> Vec<Vec<u8>> {
+    let text = include_str!("../../../../docs/formats/entries.md");
+    text.lines()
+        .filter_map(|line| line.strip_prefix("    ")?.strip_prefix(word)?.strip_prefix(' '))
+        .filter(|digits| digits.chars().all(|c| c == ' ' || c.is_ascii_hexdigit()))
+        .map(|digits| {
+            let digits: Vec<u8> = digits.bytes().filter(|b| *b != b' ').collect();
+            let pair =
+                |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+            digits.chunks(2).map(pair).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn the_examples_of_the_document_are_what_is_written() {
+    let mut cache = cache();
+    let auth = Rank::INSECURE.with_auth();
+    let a = set("www.example", Rtype::A, &[192, 0, 2, 1]);
+    cache.stash(NOW, &a, &Rdatas::new(), auth, &[]).unwrap();
+    cache.stash_nxdomain(NOW, &name("gone.example"), 60, Rank::SECURE, &[]).unwrap();
+    let ns = set("example", Rtype::NS, name("ns.example").as_wire());
+    cache.stash(NOW, &ns, &Rdatas::new(), Rank::OMIT, &[]).unwrap();
+    let (keys, values) = (examples("key  "), examples("value"));
+    assert_eq!((keys.len(), values.len()), (3, 3));
+    for (key, value) in keys.iter().zip(&values) {
+        assert_eq!(cache.kv().get(key), Some(&value[..]), "{key:02x?}");
+        assert!(key::read(key).is_some());
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn entries_round_trip(kind in 0u8..3, rank in 0u8..64, ttl: u32, data in proptest::collection::vec(proptest::collection::vec(0u8.., 0..40), 0..6)) {
