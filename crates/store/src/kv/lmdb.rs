@@ -21,6 +21,8 @@ mod fault;
 mod files;
 mod header;
 mod page;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::cell::Cell;
