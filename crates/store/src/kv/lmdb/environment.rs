@@ -603,7 +603,8 @@ impl Environment {
     fn trouble(&self, error: &heed::Error) -> Trouble {
         match error {
             heed::Error::Mdb(MdbError::MapResized) => match self.data.status() {
-                Ok(status) => Trouble::Grown(status.len),
+                Ok(status) if status.len > self.map_len() => Trouble::Grown(status.len),
+                Ok(_) => Trouble::Distrusted(Distrust::Damaged("it uses pages behind its end")),
                 Err(_) => Trouble::Stuck,
             },
             heed::Error::Mdb(MdbError::ReadersFull) => Trouble::NoReaderSlot,

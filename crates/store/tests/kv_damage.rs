@@ -1,0 +1,255 @@
+//! Damaged files: thousands of ways to spoil a cache, none of which may end the process or make
+//! it return a value that was not stored under that key.
+//!
+//! `KV_DAMAGE_SEEDS=10000 cargo test -p store --test kv_damage` runs more than the default;
+//! `KV_DAMAGE_FIRST=n` begins with another seed.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs::{self, File};
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use store::kv::{Kv, OpenOptions, lmdb};
+
+const MIB: u64 = 1 << 20;
+const PAGE: u64 = 4_096;
+const ENTRIES: u32 = 3_000;
+const SEEDS: u64 = 200;
+
+/// A small generator; the seed tells everything.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+fn key(n: u32) -> Vec<u8> {
+    format!("org\0example{:02}\0name {n:06}", n % 7).into_bytes()
+}
+
+/// What is stored under key `n` in the given version.
+fn value(n: u32, version: u8) -> Vec<u8> {
+    let len = if n.is_multiple_of(100) { 3_000 + n as usize } else { 20 + n as usize % 200 };
+    let mut value: Vec<u8> = (0..len).map(|i| (i as u32 * 7 + n) as u8).collect();
+    value[0] = version;
+    value
+}
+
+fn options(directory: &Path) -> OpenOptions {
+    OpenOptions { path: directory.to_owned(), bytes: 4 * MIB, seed: [5; 16] }
+}
+
+/// Asserts that a value was stored under this key once.
+fn assert_known(key_found: &[u8], found: &[u8]) {
+    let n = std::str::from_utf8(key_found).ok().and_then(|key| key.rsplit(' ').next());
+    let n: u32 = n.unwrap().parse().unwrap();
+    assert_eq!(key_found, key(n));
+    assert!(found == value(n, found[0]), "a wrong value under entry {n}");
+}
+
+/// Uses all of the store and checks whatever it returns.
+fn exercise(kv: &mut dyn Kv, rng: &mut Rng) {
+    for n in 0..ENTRIES + 10 {
+        if let Some(found) = kv.get(&key(n)) {
+            assert!(found == value(n, found[0]), "a wrong value under entry {n}");
+        }
+    }
+    for _ in 0..50 {
+        let mut wanted = key(rng.below(u64::from(ENTRIES)) as u32);
+        wanted.truncate(wanted.len() - rng.below(4) as usize);
+        if let Some((found, value)) = kv.get_less_or_equal(&wanted) {
+            assert!(*found <= wanted[..]);
+            assert_known(found, value);
+        }
+    }
+    let mut seen = 0;
+    kv.scan_prefix(b"", None, 20_000, &mut |key, value| {
+        seen += 1;
+        if !value.is_empty() {
+            assert_known(key, value);
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(seen <= 20_000);
+    kv.usage();
+    for _ in 0..40 {
+        let n = rng.below(u64::from(ENTRIES)) as u32;
+        // Refusals are counted by the store; what matters is that nothing else happens.
+        let _ = match rng.below(3) {
+            0 => kv.remove(&key(n)),
+            _ => kv.put(&key(n), &value(n, rng.next() as u8)),
+        };
+    }
+    let _ = kv.end_turn();
+}
+
+/// Asserts that the store has healed.
+fn assert_usable(kv: &mut dyn Kv) {
+    kv.maintain();
+    kv.end_turn().unwrap();
+    kv.put(&key(1), &value(1, 77)).unwrap();
+    kv.flush().unwrap();
+    assert_eq!(kv.get(&key(1)), Some(&value(1, 77)[..]));
+    kv.end_turn().unwrap();
+}
+
+/// A cache with a tree of several levels, large values, and free pages.
+fn sound() -> (Vec<u8>, u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = lmdb::new(&options(directory.path())).unwrap();
+    for version in 0..3 {
+        for n in 0..ENTRIES {
+            if version == 0 || n.is_multiple_of(5) {
+                kv.put(&key(n), &value(n, version)).unwrap();
+            }
+            if n.is_multiple_of(100) {
+                kv.end_turn().unwrap();
+            }
+        }
+        for n in (0..ENTRIES).filter(|n| n.is_multiple_of(17)) {
+            kv.remove(&key(n)).unwrap();
+        }
+        kv.end_turn().unwrap();
+    }
+    let used = kv.usage().bytes;
+    drop(kv);
+    (fs::read(directory.path().join("data.mdb")).unwrap(), used)
+}
+
+/// Spoils the file in one of many ways.
+fn spoil(file: &File, used: u64, rng: &mut Rng) -> &'static str {
+    let pages = used / PAGE + 40;
+    let mut page = vec![0; PAGE as usize];
+    let first = rng.below(2) * 2;
+    let at = |rng: &mut Rng| (first + rng.below(pages - first)) * PAGE;
+    match rng.below(9) {
+        0 => {
+            for _ in 0..=rng.below(16) {
+                let offset = at(rng) + rng.below(PAGE);
+                file.write_all_at(&[rng.next() as u8], offset).unwrap();
+            }
+            "bytes"
+        }
+        1 => {
+            let offset = at(rng) + rng.below(PAGE);
+            file.read_exact_at(&mut page[..1], offset).unwrap();
+            file.write_all_at(&[page[0] ^ (1 << rng.below(8))], offset).unwrap();
+            "one bit"
+        }
+        2 => {
+            page.fill_with(|| rng.next() as u8);
+            file.write_all_at(&page, at(rng)).unwrap();
+            "a page of noise"
+        }
+        3 => {
+            file.write_all_at(&page, at(rng)).unwrap();
+            "a page of zeros"
+        }
+        4 => {
+            let (from, to) = (at(rng), at(rng));
+            file.read_exact_at(&mut page, from).unwrap();
+            file.write_all_at(&page, to).unwrap();
+            "a page elsewhere"
+        }
+        5 => {
+            let (from, to) = (at(rng), at(rng));
+            file.read_exact_at(&mut page, from).unwrap();
+            page[..8].copy_from_slice(&(to / PAGE).to_le_bytes());
+            file.write_all_at(&page, to).unwrap();
+            "a page elsewhere with the right number"
+        }
+        6 => {
+            let offset = at(rng) + 8 + rng.below(24);
+            file.write_all_at(&(rng.next() as u16).to_le_bytes(), offset).unwrap();
+            "a page header"
+        }
+        7 => {
+            let offset = rng.below(2) * PAGE + rng.below(152);
+            file.write_all_at(&rng.next().to_le_bytes()[..1 + rng.below(8) as usize], offset)
+                .unwrap();
+            "a meta page"
+        }
+        _ => {
+            file.set_len(rng.below(used + 10 * PAGE)).unwrap();
+            "the end"
+        }
+    }
+}
+
+fn seeds() -> impl Iterator<Item = u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = number("KV_DAMAGE_FIRST").unwrap_or(0);
+    first..first + number("KV_DAMAGE_SEEDS").unwrap_or(SEEDS)
+}
+
+/// With `KV_DAMAGE_FIRST`, tells what is being done, for the case that the process ends.
+#[allow(clippy::print_stderr, reason = "for whoever looks into one seed")]
+fn trace(seed: u64, kind: &str) {
+    if std::env::var_os("KV_DAMAGE_FIRST").is_some() {
+        eprintln!("seed {seed}: {kind}");
+    }
+}
+
+#[test]
+fn damage_found_at_the_start_does_no_harm() {
+    let (sound, used) = sound();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.mdb");
+    let mut remade = 0;
+    for seed in seeds() {
+        let mut rng = Rng(seed);
+        fs::write(&path, &sound).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut kinds = vec![];
+        for _ in 0..=rng.below(2) {
+            kinds.push(spoil(&file, used, &mut rng));
+            if kinds.last() == Some(&"the end") {
+                break;
+            }
+        }
+        drop(file);
+        trace(seed, kinds[0]);
+        let mut kv = match lmdb::new(&options(directory.path())) {
+            Ok(kv) => kv,
+            Err(error) => panic!("seed {seed}, {kinds:?}: {error}"),
+        };
+        exercise(&mut kv, &mut rng);
+        exercise(&mut kv, &mut rng);
+        assert_usable(&mut kv);
+        remade += kv.counters().recreated.get();
+    }
+    assert!(remade > 0);
+}
+
+#[test]
+fn damage_while_in_use_does_no_harm() {
+    let (sound, used) = sound();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data.mdb");
+    for seed in seeds() {
+        let mut rng = Rng(!seed);
+        fs::write(&path, &sound).unwrap();
+        let mut kv = lmdb::new(&options(directory.path())).unwrap();
+        exercise(&mut kv, &mut rng);
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let kind = spoil(&file, used, &mut rng);
+        trace(seed, kind);
+        drop(file);
+        exercise(&mut kv, &mut rng);
+        exercise(&mut kv, &mut rng);
+        assert_usable(&mut kv);
+    }
+}
