@@ -304,6 +304,8 @@ impl Base for Lmdb {
                 _ => cursor.previous()?,
             };
             match node {
+                // A damaged branch may lead to a place where other keys are.
+                Some(node) if node.key > key => Err(Damage("keys are out of order")),
                 Some(node) => {
                     let value = self.value(environment, pages, &node)?;
                     Ok(value.map(|value| (node.key, value)))
