@@ -48,6 +48,14 @@ pub const COMMIT_TRIES_MAX: usize = 4;
 /// repeat what the first ones said.
 pub const NOTICES_MAX: usize = 16;
 
+/// Numbers of free pages that are checked before each write. A transaction takes some dozens of
+/// pages, from the oldest lists first.
+pub const FREE_PAGES_CHECKED_MAX: usize = 4_096;
+
+/// Pages that are checked before everything is removed, which LMDB does by following all of
+/// them. It takes some 30 ms for this many; beyond that, new files are made instead.
+pub const CLEAR_PAGES_MAX: u64 = 65_536;
+
 /// Memory maps that can be guarded against truncation at once in one process: the data and the
 /// lock file of each environment. A process has one environment; tests have many.
 pub const GUARDED_MAPS_MAX: usize = 256;

@@ -60,8 +60,8 @@ fn assert_known(key_found: &[u8], found: &[u8]) {
     assert!(found == value(n, found[0]), "a wrong value under entry {n}");
 }
 
-/// Uses all of the store and checks whatever it returns.
-fn exercise(kv: &mut dyn Kv, rng: &mut Rng) {
+/// Reads all of the store and checks whatever it returns.
+fn read(kv: &dyn Kv, rng: &mut Rng) {
     for n in 0..ENTRIES + 10 {
         if let Some(found) = kv.get(&key(n)) {
             assert!(found == value(n, found[0]), "a wrong value under entry {n}");
@@ -85,15 +85,29 @@ fn exercise(kv: &mut dyn Kv, rng: &mut Rng) {
     });
     assert!(seen <= 20_000);
     kv.usage();
-    for _ in 0..40 {
-        let n = rng.below(u64::from(ENTRIES)) as u32;
-        // Refusals are counted by the store; what matters is that nothing else happens.
-        let _ = match rng.below(3) {
-            0 => kv.remove(&key(n)),
-            _ => kv.put(&key(n), &value(n, rng.next() as u8)),
-        };
+}
+
+/// Writes here and there. Refusals are counted by the store; what matters is that nothing else
+/// happens.
+fn write(kv: &mut dyn Kv, rng: &mut Rng) {
+    for _ in 0..rng.below(5) {
+        for _ in 0..rng.below(100) {
+            let n = rng.below(u64::from(ENTRIES)) as u32;
+            let _ = match rng.below(3) {
+                0 => kv.remove(&key(n)),
+                _ => kv.put(&key(n), &value(n, rng.next() as u8)),
+            };
+        }
+        let _ = kv.end_turn();
     }
-    let _ = kv.end_turn();
+}
+
+fn exercise(kv: &mut dyn Kv, rng: &mut Rng) {
+    if rng.below(2) == 0 {
+        write(kv, rng);
+    }
+    read(kv, rng);
+    write(kv, rng);
 }
 
 /// Asserts that the store has healed.

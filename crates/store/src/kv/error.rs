@@ -142,6 +142,8 @@ pub enum Distrust {
     OtherFormat(u32),
     /// The file is not a cache of ours.
     Foreign,
+    /// All entries were to be removed, and there are too many to do so one by one.
+    TooLarge,
     /// Nothing could be stored, even after everything was dropped.
     Stuck,
 }
@@ -154,6 +156,7 @@ impl fmt::Display for Distrust {
             Distrust::LockGone => f.write_str("its lock file had been removed"),
             Distrust::OtherFormat(found) => write!(f, "it had format {found} and nobody used it"),
             Distrust::Foreign => f.write_str("it was not written by this program"),
+            Distrust::TooLarge => f.write_str("that is the faster way to clear it"),
             Distrust::Stuck => f.write_str("nothing could be stored in it any more"),
         }
     }

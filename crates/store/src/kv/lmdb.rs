@@ -21,6 +21,7 @@ mod fault;
 mod files;
 mod header;
 mod page;
+mod preflight;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -40,7 +41,7 @@ use super::{
     Buffered, Counters, Distrust, Kv, Notice, OpenOptions, RESERVED_PREFIX, StoreError, Usage,
     Visit,
 };
-use crate::limits::COMMIT_TRIES_MAX;
+use crate::limits::{CLEAR_PAGES_MAX, COMMIT_TRIES_MAX};
 use page::{Damage, Node, Pages};
 
 /// A store in LMDB's files; see [`Kv`].
@@ -228,8 +229,13 @@ impl Lmdb {
 
     /// Removes all entries, by making new files if it must be.
     fn clear_entries(&mut self) -> Result<(), StoreError> {
+        let pages = self.environment.as_ref().and_then(|environment| environment.pages().ok());
+        if pages.is_some_and(|pages| pages > CLEAR_PAGES_MAX) {
+            return self.mend(Trouble::Distrusted(Distrust::TooLarge));
+        }
         for _ in 0..COMMIT_TRIES_MAX {
-            let environment = self.environment.as_ref().ok_or(StoreError::Closed)?;
+            let environment = self.environment.as_mut().ok_or(StoreError::Closed)?;
+            environment.end_snapshot();
             let cleared = match environment.lock_for_writing(true)? {
                 // Pages that a transaction frees can be used by the second one after it.
                 Some(_lock) => environment.clear().and_then(|()| environment.write_header()),

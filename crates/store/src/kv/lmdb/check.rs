@@ -45,6 +45,7 @@ impl<'m> Walk<'m> {
         if page.is_leaf() != (levels == 1) || page.len() == 0 {
             return Err(Damage("a page is at the wrong depth"));
         }
+        page.check_nodes()?;
         if !page.is_leaf() {
             for index in 0..page.len() {
                 let key = page.key(index)?;

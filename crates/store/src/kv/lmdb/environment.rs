@@ -17,6 +17,7 @@ use super::fault::{self, Guard, find_map};
 use super::files::{self, DataFile, DirectoryLock, Identity, Length, WriteLock};
 use super::header::{self, FORMAT_VERSION, HEADER_KEY, Header, Secret, TAG_BYTES};
 use super::page::{Damage, META_BYTES, META_TRANSACTION, Meta, Pages, WORD, read_meta};
+use super::preflight::check_batch;
 use crate::kv::buffered::Notices;
 use crate::kv::counters::{add, bump};
 use crate::kv::overlay::{Overlay, Pending};
@@ -29,6 +30,10 @@ const UPSTREAM_VERSION_KEY: &[u8] = b"VERS";
 /// Times that the content of a file in use is looked at before it is called damaged. Pages are
 /// replaced at most once in a few commits, and a look takes microseconds.
 const JUDGE_TRIES_MAX: usize = 100;
+
+/// Transactions of others that may be committed between the claim on a snapshot and the look at
+/// its meta page: some microseconds, unless the process is stopped in between.
+const TRANSACTIONS_AHEAD_MAX: u64 = 1 << 20;
 
 /// Retries of the copy of a meta page that another process was just replacing.
 const META_TRIES_MAX: usize = 64;
@@ -414,6 +419,11 @@ impl Environment {
         Ok((pages, &snapshot.meta))
     }
 
+    /// Pages of all entries, in the snapshot.
+    pub(super) fn pages(&self) -> Result<u64, Trouble> {
+        self.snapshot().map(|(_, meta)| meta.main.pages())
+    }
+
     /// Ends the snapshot.
     pub(super) fn end_snapshot(&mut self) {
         self.snapshot.take();
@@ -439,12 +449,14 @@ impl Environment {
     fn meta_of(&self, transaction: u64) -> Result<Meta, Damage> {
         // All pages are of one size; the first meta page tells it.
         let first = read_meta(&self.copy_meta(0)?)?;
-        if transaction.is_multiple_of(2) && first.transaction >= transaction {
-            return Ok(first);
-        }
         let at = if transaction.is_multiple_of(2) { 0 } else { first.page_bytes };
         let meta = read_meta(&self.copy_meta(at)?)?;
-        if meta.transaction >= transaction { Ok(meta) } else { Err(Damage("a meta page is old")) }
+        let ahead = meta.transaction.wrapping_sub(transaction);
+        if ahead.is_multiple_of(2) && ahead <= TRANSACTIONS_AHEAD_MAX {
+            Ok(meta)
+        } else {
+            Err(Damage("a meta page has a wrong number"))
+        }
     }
 
     /// Copies a meta page while another process may be replacing it: the transaction number is
@@ -499,6 +511,7 @@ impl Environment {
 
     /// Writes a batch in one transaction.
     pub(super) fn write(&self, batch: &Overlay) -> Result<Tally, WriteFailure> {
+        self.preflight(|pages, meta| check_batch(pages, meta, batch))?;
         let mut tally = Tally::default();
         self.transact(|database, transaction| {
             tally = Tally::default();
@@ -527,8 +540,24 @@ impl Environment {
         Ok(tally)
     }
 
+    /// Checks the committed state that a write starts from. The right to write is held.
+    fn preflight(
+        &self,
+        check: impl FnOnce(Pages<'_>, &Meta) -> Result<(), Damage>,
+    ) -> Result<(), Trouble> {
+        let claim = self.env.read_txn().map_err(|error| self.trouble(&error))?;
+        let sound = self.meta_of(claim.id() as u64).and_then(|meta| {
+            if meta.transaction != claim.id() as u64 {
+                return Err(Damage("a meta page has a wrong number"));
+            }
+            check(Pages::new(self.bytes(), &meta)?, &meta)
+        });
+        sound.map_err(distrust)
+    }
+
     /// Removes all entries but the header.
     pub(super) fn clear(&self) -> Result<(), WriteFailure> {
+        self.preflight(|_, meta| check(self.bytes(), meta))?;
         let header = header::compose(&self.secret);
         self.transact(|database, transaction| {
             database.clear(transaction)?;

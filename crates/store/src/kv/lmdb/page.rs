@@ -35,6 +35,9 @@ const META: u16 = 0x08;
 /// Flag of a node whose data is on pages of its own.
 const BIG_DATA: u16 = 0x01;
 
+/// Largest page that LMDB makes.
+const PAGE_BYTES_MAX: usize = 32_768;
+
 const MAGIC: u32 = 0xBEEF_C0DE;
 const DATA_VERSION: u32 = 1;
 
@@ -90,7 +93,7 @@ pub(super) fn read_meta(bytes: &[u8]) -> Result<Meta, Damage> {
     }
     let trees = at + 8 + 2 * WORD;
     let page_bytes = u32_at(bytes, trees)? as usize;
-    if !page_bytes.is_power_of_two() || !(512..=32_768).contains(&page_bytes) {
+    if !page_bytes.is_power_of_two() || !(512..=PAGE_BYTES_MAX).contains(&page_bytes) {
         return Err(Damage("the page size is impossible"));
     }
     let meta = Meta {
@@ -217,6 +220,38 @@ impl<'m> Page<'m> {
             return Err(Damage("a page of the tree is not one"));
         }
         Ok(Page { bytes, len: (lower - PAGE_HEADER) / 2, leaf: kind == LEAF })
+    }
+
+    /// Whether the nodes fill the page from its end up to the free space, each at a place of its
+    /// own: LMDB moves them about by sums of their sizes.
+    pub(super) fn check_nodes(&self) -> Result<(), Damage> {
+        const UNPACKED: Damage = Damage("nodes overlap or leave gaps");
+        let upper = u16_at(self.bytes, WORD + 6)? as usize;
+        // Places are even, so one bit stands for two bytes.
+        let mut taken = [0u64; PAGE_BYTES_MAX / 128];
+        let mut sum = 0;
+        for index in 0..self.len {
+            let at = self.offset(index)?;
+            let key = self.key(index)?;
+            let data = if self.leaf { self.node(index)?.data.len() } else { 0 };
+            let size = (NODE_HEADER + key.len() + data).next_multiple_of(2);
+            if at < upper || !at.is_multiple_of(2) || at + size > self.bytes.len() {
+                return Err(UNPACKED);
+            }
+            sum += size;
+            let (first, last) = (at / 2, (at + size) / 2);
+            for (word, slot) in taken.iter_mut().enumerate().take(last / 64 + 1).skip(first / 64) {
+                let low = first.saturating_sub(word * 64).min(63);
+                let high = (last - word * 64).min(64);
+                let mask =
+                    if high == 0 { 0 } else { (u64::MAX << low) & (u64::MAX >> (64 - high)) };
+                if *slot & mask != 0 {
+                    return Err(UNPACKED);
+                }
+                *slot |= mask;
+            }
+        }
+        if upper + sum == self.bytes.len() { Ok(()) } else { Err(UNPACKED) }
     }
 
     pub(super) fn is_leaf(&self) -> bool {

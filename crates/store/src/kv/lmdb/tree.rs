@@ -197,7 +197,11 @@ pub(super) fn branch_index(page: &Page<'_>, key: &[u8]) -> Result<usize, Damage>
 
 /// The first index from `low` on whose key is not less than `key`, and whether it is equal.
 #[inline]
-fn lower_bound(page: &Page<'_>, low: usize, key: &[u8]) -> Result<(usize, bool), Damage> {
+pub(super) fn lower_bound(
+    page: &Page<'_>,
+    low: usize,
+    key: &[u8],
+) -> Result<(usize, bool), Damage> {
     let (mut low, mut high) = (low, page.len().max(low));
     while low < high {
         let middle = low + (high - low) / 2;
