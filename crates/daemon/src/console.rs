@@ -1,8 +1,7 @@
-//! The console: commands from standard input and from control sockets, one a line.
+//! The console: commands from standard input and from control sockets.
 //!
-//! Each line is a command of the configuration language; the answer is its value as text, or the
-//! text of its error. A control socket that is told `__binary` answers with the length in four
-//! octets before each text and no prompt, for programs.
+//! What a command is and how its answer is framed is said by [`lua::console`]; here octets are
+//! moved.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -10,54 +9,19 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::rc::Rc;
 
+use lua::console::{Session, SessionState};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_local, yield_now};
 
-use crate::limits::{COMMAND_BYTES_MAX, CONTROL_STREAMS_MAX};
+use crate::limits::CONTROL_STREAMS_MAX;
 use crate::logging::log;
 use crate::os::watch::watch;
 use crate::program::Program;
 
-/// The word that makes a session one for programs.
-const BINARY: &[u8] = b"__binary";
-const PROMPT: &[u8] = b"> ";
 /// Octets read at once.
 const CHUNK_BYTES: usize = 4096;
-
-/// Lines out of a stream of octets.
-#[derive(Default)]
-struct Lines {
-    pending: Vec<u8>,
-}
-
-impl Lines {
-    fn feed(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
-    }
-
-    /// The next line without its end. `Err`: longer than a command may be.
-    fn next(&mut self) -> Result<Option<Vec<u8>>, ()> {
-        match self.pending.iter().position(|octet| *octet == b'\n') {
-            Some(end) => {
-                let mut line: Vec<u8> = self.pending.drain(..=end).collect();
-                line.pop();
-                line.pop_if(|octet| *octet == b'\r');
-                Ok(Some(line))
-            }
-            None if self.pending.len() > COMMAND_BYTES_MAX => Err(()),
-            None => Ok(None),
-        }
-    }
-}
-
-/// Runs one command; the text of the answer, whether it went well or not.
-fn run(program: &Program, line: &[u8]) -> Vec<u8> {
-    match program.eval(line) {
-        Ok(text) | Err(text) => text,
-    }
-}
 
 /// Serves a control socket until the task is ended.
 pub(crate) async fn serve(program: Rc<Program>, listener: UnixListener) {
@@ -79,39 +43,25 @@ pub(crate) async fn serve(program: Rc<Program>, listener: UnixListener) {
 
 /// One session on a control socket.
 async fn session(program: &Program, mut stream: UnixStream) -> io::Result<()> {
-    let mut lines = Lines::default();
+    let mut session = Session::new(program.is_quiet());
+    stream.write_all(session.greeting()).await?;
     let mut chunk = [0; CHUNK_BYTES];
-    let mut binary = false;
-    if !program.is_quiet() {
-        stream.write_all(PROMPT).await?;
-    }
-    loop {
-        let count = stream.read(&mut chunk).await?;
-        if count == 0 {
+    let mut state = SessionState::Open;
+    let mut out = Vec::new();
+    while state != SessionState::Close {
+        let count = match state {
+            SessionState::Busy => 0,
+            _ => stream.read(&mut chunk).await?,
+        };
+        if count == 0 && state == SessionState::Open {
             return Ok(());
         }
-        lines.feed(chunk.get(..count).unwrap_or_default());
-        let mut out = Vec::new();
-        while let Some(line) = lines.next().map_err(|()| io::ErrorKind::InvalidData)? {
-            if line == BINARY {
-                binary = true;
-                continue;
-            }
-            log!(Debug, "contrl", "> {}", line.escape_ascii());
-            let answer = run(program, &line);
-            if binary {
-                out.extend(u32::try_from(answer.len()).unwrap_or(u32::MAX).to_be_bytes());
-                out.extend(answer);
-            } else {
-                out.extend(answer);
-                out.extend(b"\n");
-                if !program.is_quiet() {
-                    out.extend(PROMPT);
-                }
-            }
-        }
+        state =
+            program.handle_console(&mut session, chunk.get(..count).unwrap_or_default(), &mut out);
         stream.write_all(&out).await?;
+        out.clear();
     }
+    Ok(())
 }
 
 /// Opens a control socket; a file that an earlier process left behind is replaced.
@@ -146,36 +96,33 @@ pub(crate) fn input_is_usable() -> bool {
 /// Reads commands from standard input until the end of it; the service goes on after that. The
 /// input is not made non-blocking, since that would reach other programs with the same terminal.
 pub(crate) async fn interact(program: Rc<Program>) {
-    let quiet = program.is_quiet();
-    if !quiet {
-        print(b"Interactive mode:\n> ");
+    let mut session = Session::new(program.is_quiet());
+    if !program.is_quiet() {
+        print(b"Interactive mode:\n");
     }
+    print(session.greeting());
     let Ok(input) = watch(io::stdin()) else { return };
-    let mut lines = Lines::default();
     let mut chunk = [0; CHUNK_BYTES];
-    loop {
-        let Ok(mut guard) = input.readable().await else { return };
-        if !has_input(io::stdin().as_fd()) {
-            guard.clear_ready();
-            continue;
-        }
-        match nix::unistd::read(io::stdin(), &mut chunk) {
-            Ok(0) | Err(_) => return,
-            Ok(count) => lines.feed(chunk.get(..count).unwrap_or_default()),
-        }
-        loop {
-            match lines.next() {
-                Ok(Some(line)) => {
-                    print(&run(&program, &line));
-                    print(if quiet { b"\n" } else { b"\n> " });
-                    if program.is_quitting() {
-                        return;
-                    }
-                }
-                Ok(None) => break,
-                Err(()) => return,
+    let mut state = SessionState::Open;
+    let mut out = Vec::new();
+    while state != SessionState::Close && !program.is_quitting() {
+        let mut count = 0;
+        if state == SessionState::Open {
+            let Ok(mut guard) = input.readable().await else { return };
+            if !has_input(io::stdin().as_fd()) {
+                guard.clear_ready();
+                continue;
+            }
+            match nix::unistd::read(io::stdin(), &mut chunk) {
+                Ok(0) | Err(_) => return,
+                Ok(read) => count = read,
             }
         }
+        state =
+            program.handle_console(&mut session, chunk.get(..count).unwrap_or_default(), &mut out);
+        print(&out);
+        out.clear();
+        yield_now().await;
     }
 }
 

@@ -70,9 +70,6 @@ pub(crate) const UPSTREAM_STREAMS_MAX: usize = 512;
 /// Console connections.
 pub(crate) const CONTROL_STREAMS_MAX: usize = 64;
 
-/// Longest command on the console, in octets.
-pub(crate) const COMMAND_BYTES_MAX: usize = 1024 * 1024;
-
 /// A worker that ended is started again after this, twice as long each time.
 pub(crate) const RESTART_DELAY_MIN: Duration = Duration::from_secs(1);
 

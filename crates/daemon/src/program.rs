@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use lua::Interpreter;
+use lua::console::{Session, SessionState};
 use lua::host::QueryId;
 use resolve::Mono;
 use tokio::sync::Notify;
-use tokio::time::{Duration, sleep_until};
+use tokio::time::{Duration, MissedTickBehavior, interval, sleep_until};
 
 use crate::host::DaemonHost;
 
@@ -35,12 +36,30 @@ impl Program {
         self.host.quitting.get()
     }
 
-    /// Runs a command; what it has set holds when it returns.
-    pub(crate) fn eval(&self, line: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
-        let answer = self.interpreter.eval_line(line);
+    /// Takes input of a console; what its commands have set holds when this returns.
+    pub(crate) fn handle_console(
+        &self,
+        session: &mut Session,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> SessionState {
+        let state = self.interpreter.handle_console(session, input, out);
         self.host.worker.apply();
         self.entered.notify_one();
-        answer
+        state
+    }
+}
+
+/// How often the store is looked after.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// Looks after the store.
+pub(crate) async fn maintain(program: Rc<Program>) {
+    let mut ticks = interval(UPKEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        program.host.maintain_cache();
     }
 }
 

@@ -185,6 +185,7 @@ async fn work(
     spawn_local(alarm::ring(worker.clone()));
     spawn_local(upstream::udp::receive(worker.clone()));
     spawn_local(program::run(program.clone()));
+    spawn_local(program::maintain(program.clone()));
     spawn_local(systemd::feed_watchdog(worker.clone()));
     if interactive {
         spawn_local(console::interact(program.clone()));

@@ -18,6 +18,7 @@ use resolve::{
     Action, Client, ClientProtocol, ExchangeFault, ExchangeId, Now, ReplyVerdict, Resolver,
     ResolverParts, Settings,
 };
+use store::Cache;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use transport::server::ServerLimits;
@@ -511,6 +512,22 @@ impl Worker {
             let step = |core: &mut Resolver, now| core.handle_request(now, client, &wire);
             worker.turn("query from inside", step);
         });
+    }
+
+    /// The resolver's cache for reading and upkeep, unless a step of the resolver is running.
+    pub(crate) fn inspect_cache<R>(&self, use_it: impl FnOnce(&mut Cache) -> R) -> Option<R> {
+        self.core.try_borrow_mut().ok().map(|mut core| use_it(&mut core.core_mut().cache))
+    }
+
+    /// The resolver's cache to take something out of it, unless a step of the resolver is running.
+    /// Finished answers are forgotten.
+    pub(crate) fn with_cache<R>(&self, use_it: impl FnOnce(&mut Cache) -> R) -> Option<R> {
+        self.core.try_borrow_mut().ok().map(|mut core| use_it(core.cache_mut()))
+    }
+
+    /// What the resolver has counted, unless a step of it is running.
+    pub(crate) fn resolver_counters(&self) -> Option<resolve::Counters> {
+        self.core.try_borrow().ok().map(|core| *core.counters())
     }
 
     /// Queries that wait for their answer.

@@ -1,62 +1,120 @@
 //! `cache`: opening, limits, counters, clearing.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::Path;
 
 use dns::{Name, Rtype};
 use lua::host::{Cache, HostError};
+use store::cache::{TtlBounds, key};
+use store::kv::{self, BACKENDS, Kv, OpenOptions, StoreError, memory};
 
 use super::DaemonHost;
-
-/// The scheme of the one back end, and where it is if the URI does not say.
-const SCHEME: &str = "lmdb://";
+use crate::limits::CACHE_BYTES_UNTIL_OPENED;
+use crate::logging::log;
+use crate::os;
 
 /// What is known of the open cache.
 #[derive(Default)]
 pub(super) struct State {
+    /// Its size as it was asked for, and its URI.
     current: RefCell<Option<(u64, String)>>,
+    /// How often one was opened and closed since the start.
     opened: Cell<u64>,
     closed: Cell<u64>,
 }
 
-/// The directory that a URI names, relative to the working directory.
-fn directory(storage: &str) -> Result<PathBuf, HostError> {
-    let path = match storage.split_once("://") {
-        None if storage.is_empty() => "",
-        Some(("lmdb", path)) => path,
-        _ => {
-            return Err(HostError::refused(format!(
-                "'{storage}': unsupported storage; use '{SCHEME}DIRECTORY'"
-            )));
-        }
-    };
-    Ok(PathBuf::from(if path.is_empty() { "." } else { path }))
+/// The words of a store for the operator.
+fn refused(error: StoreError) -> HostError {
+    HostError::refused(error.to_string())
 }
 
-/// Makes the directory if it is missing, and sees whether files can be made in it.
-fn prepare(path: &Path) -> Result<(), HostError> {
-    let failed = |source| HostError::System {
-        action: format!("cannot use '{}' for the cache", path.display()),
+/// A store that holds what is learnt while none is open.
+fn nothing_open() -> Result<Box<dyn Kv>, HostError> {
+    Ok(Box::new(memory::new(CACHE_BYTES_UNTIL_OPENED).map_err(refused)?))
+}
+
+/// Opens what a URI names.
+fn open(size: u64, storage: &str) -> Result<Box<dyn Kv>, HostError> {
+    let (backend, path) = kv::parse_uri(storage).map_err(refused)?;
+    let mut seed = [0; 16];
+    let random = os::random_seed().map_err(|source| HostError::System {
+        action: "random numbers of the system".to_owned(),
         source,
-    };
-    std::fs::create_dir_all(path).map_err(failed)?;
-    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK)
-        .map_err(|errno| failed(errno.into()))
+    })?;
+    seed.copy_from_slice(&random[..16]);
+    let options = OpenOptions { path: path.into(), bytes: size, seed };
+    (backend.open)(&options).map_err(refused)
+}
+
+impl DaemonHost {
+    /// Puts another store below the resolver's cache; the old one is closed.
+    fn put_store(&self, kv: Box<dyn Kv>) -> Result<(), HostError> {
+        let (min, max) = self.worker.with_settings(|settings| (settings.ttl_min, settings.ttl_max));
+        let fresh = store::Cache::new(kv, TtlBounds { min, max });
+        self.worker.with_cache(|cache| *cache = fresh).ok_or(HostError::Busy)
+    }
+
+    /// Looks into the store, if one is open.
+    fn inspect<R>(&self, use_it: impl FnOnce(&mut dyn Kv) -> R) -> Result<R, HostError> {
+        if self.cache.current.borrow().is_none() {
+            return Err(HostError::CacheClosed);
+        }
+        self.worker.inspect_cache(|cache| use_it(cache.kv_mut())).ok_or(HostError::Busy)
+    }
+
+    /// Changes the store, if one is open.
+    fn with_kv<R>(&self, use_it: impl FnOnce(&mut dyn Kv) -> R) -> Result<R, HostError> {
+        if self.cache.current.borrow().is_none() {
+            return Err(HostError::CacheClosed);
+        }
+        self.worker.with_cache(|cache| use_it(cache.kv_mut())).ok_or(HostError::Busy)
+    }
+
+    /// Opens a store in place of the one that is open, which stays if that fails.
+    fn replace_store(&self, size: u64, storage: &str) -> Result<(), HostError> {
+        let same = self.cache_current().filter(|(_, current)| current == storage);
+        if same.is_some() && self.inspect(|kv| kv.grow(size))?.is_ok() {
+            return Ok(());
+        }
+        self.put_store(open(size, storage)?)
+    }
+
+    /// What a store has to say goes to the log.
+    pub(crate) fn log_cache_notices(&self) {
+        let notices = self.inspect(|kv| kv.take_notices()).unwrap_or_default();
+        for notice in notices {
+            log!(Notice, "cache", "{notice}");
+        }
+    }
+
+    /// The upkeep of the store, about once a second.
+    pub(crate) fn maintain_cache(&self) {
+        if self.inspect(|kv| kv.maintain()).is_ok() {
+            self.log_cache_notices();
+        }
+    }
 }
 
 impl Cache for DaemonHost {
     fn cache_open(&self, size: u64, storage: &str) -> Result<(), HostError> {
-        let path = directory(storage)?;
-        prepare(&path)?;
+        self.replace_store(size, storage)?;
         *self.cache.current.borrow_mut() = Some((size, storage.to_owned()));
         self.cache.opened.set(self.cache.opened.get() + 1);
+        self.log_cache_notices();
         Ok(())
     }
 
     fn cache_close(&self) -> bool {
-        let was_open = self.cache.current.take().is_some();
-        self.cache.closed.set(self.cache.closed.get() + u64::from(was_open));
-        was_open
+        if self.cache.current.borrow().is_none() {
+            return false;
+        }
+        let closed = nothing_open().and_then(|kv| self.put_store(kv)).is_ok();
+        if closed {
+            self.cache.current.take();
+            self.cache.closed.set(self.cache.closed.get() + 1);
+        }
+        closed
     }
 
     fn cache_current(&self) -> Option<(u64, String)> {
@@ -64,20 +122,27 @@ impl Cache for DaemonHost {
     }
 
     fn cache_backends(&self) -> Vec<(String, bool)> {
-        vec![("lmdb".to_owned(), true)]
+        BACKENDS.iter().map(|backend| (backend.scheme.to_owned(), backend.default)).collect()
     }
 
     fn cache_count(&self) -> Result<u64, HostError> {
-        self.opened()?;
-        Ok(0)
+        self.inspect(|kv| kv.usage().entries)
     }
 
     fn cache_stats(&self) -> Result<Vec<(&'static str, f64)>, HostError> {
-        self.opened()?;
-        Ok(vec![
-            ("open", self.cache.opened.get() as f64),
-            ("close", self.cache.closed.get() as f64),
-        ])
+        let (opened, closed) = (self.cache.opened.get() as f64, self.cache.closed.get() as f64);
+        self.inspect(|kv| {
+            let rows = kv.counters().rows().map(|(name, count)| match name {
+                "open" => (name, opened),
+                "close" => (name, closed),
+                _ => (name, count as f64),
+            });
+            let mut rows: Vec<(&'static str, f64)> = rows.collect();
+            let usage = kv.usage();
+            rows.push(("count_entries", usage.entries as f64));
+            rows.push(("usage_percent", usage.percent()));
+            rows
+        })
     }
 
     fn cache_ttl_bounds(&self) -> Result<(u32, u32), HostError> {
@@ -99,46 +164,86 @@ impl Cache for DaemonHost {
     }
 
     fn cache_clear(&self) -> Result<u64, HostError> {
-        self.opened()?;
-        Ok(0)
+        let entries = self.cache_count()?;
+        self.with_kv(|kv| kv.clear())?.map_err(refused)?;
+        Ok(entries)
     }
 
-    fn cache_clear_name(&self, _name: &Name, _type: Option<Rtype>) -> Result<u64, HostError> {
-        self.opened()?;
-        Ok(0)
+    fn cache_clear_name(&self, name: &Name, rr_type: Option<Rtype>) -> Result<u64, HostError> {
+        self.cache_clear_where(name, rr_type, true, u32::MAX)
     }
 
-    fn cache_clear_subtree(&self, _name: &Name, _limit: u32) -> Result<u64, HostError> {
-        self.opened()?;
-        Ok(0)
+    fn cache_clear_subtree(&self, name: &Name, limit: u32) -> Result<u64, HostError> {
+        self.cache_clear_where(name, None, false, limit)
     }
 
-    fn cache_closest_apex(&self, _name: &Name) -> Result<Name, HostError> {
-        self.opened()?;
-        Ok(Name::root())
+    fn cache_closest_apex(&self, name: &Name) -> Result<Name, HostError> {
+        self.inspect(|_| ())?;
+        let now = self.worker.now().unix.seconds();
+        let found = self.worker.inspect_cache(|cache| {
+            let mut apex = Name::root();
+            cache.walk(now, name, 0, |at, hit| {
+                let is_apex = hit.ns.is_some();
+                if is_apex {
+                    apex = at.clone();
+                }
+                !is_apex
+            });
+            apex
+        });
+        found.ok_or(HostError::Busy)
     }
 
     fn cache_checkpoint(&self, _active: bool) -> Result<(), HostError> {
-        self.opened()
+        self.inspect(|kv| kv.flush())?.map_err(refused)
     }
 
     fn cache_fssize(&self) -> Result<u64, HostError> {
-        self.opened()?;
-        let storage = self.cache_current().map(|(_, storage)| storage).unwrap_or_default();
-        let path = directory(&storage)?;
-        let status = nix::sys::statvfs::statvfs(&path).map_err(|errno| HostError::System {
-            action: format!("file system of '{}'", path.display()),
-            source: errno.into(),
+        let storage = self.cache_current().map(|(_, storage)| storage);
+        let storage = storage.ok_or(HostError::CacheClosed)?;
+        let (_, path) = kv::parse_uri(&storage).map_err(refused)?;
+        let status = nix::sys::statvfs::statvfs(Path::new(path)).map_err(|errno| {
+            HostError::System { action: format!("file system of '{path}'"), source: errno.into() }
         })?;
         Ok(status.blocks() * status.fragment_size())
     }
 }
 
+/// Entries looked at for one command; a subtree with more takes several.
+const SCAN_MAX: usize = 100_000;
+
 impl DaemonHost {
-    fn opened(&self) -> Result<(), HostError> {
-        match self.cache.current.borrow().is_some() {
-            true => Ok(()),
-            false => Err(HostError::CacheClosed),
-        }
+    /// Removes entries at a name (`exact`) or at and below it, of one type or all. An apex entry
+    /// holds several types and goes as a whole.
+    fn cache_clear_where(
+        &self,
+        name: &Name,
+        rr_type: Option<Rtype>,
+        exact: bool,
+        limit: u32,
+    ) -> Result<u64, HostError> {
+        let mut prefix = Vec::new();
+        name.lookup_format(&mut prefix);
+        let slot = rr_type.map(key::slot_of);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.with_kv(|kv| {
+            let mut found: Vec<Vec<u8>> = Vec::new();
+            let mut visit = |key: &[u8], _value: &[u8]| {
+                let chosen = key::read(key).is_some_and(|(owner, kind)| {
+                    let inside = if exact { owner == *name } else { owner.is_at_or_below(name) };
+                    inside && slot.is_none_or(|slot| slot == kind)
+                });
+                if chosen {
+                    found.push(key.to_vec());
+                }
+                if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            kv.scan_prefix(&prefix, None, SCAN_MAX, &mut visit);
+            for key in &found {
+                kv.remove(key).map_err(refused)?;
+            }
+            kv.end_turn().map_err(refused)?;
+            Ok(found.len() as u64)
+        })?
     }
 }

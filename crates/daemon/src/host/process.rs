@@ -41,8 +41,10 @@ impl Process for DaemonHost {
 
     fn worker_stats(&self) -> Vec<(&'static str, f64)> {
         let counters = &self.worker.counters;
+        let asked = self.worker.resolver_counters().unwrap_or_default();
         let mut stats = vec![
             ("queries", (counters.udp.get() + counters.tcp.get()) as f64),
+            ("timeout", asked.upstream_timeouts as f64),
             ("concurrent", self.worker.requests().unwrap_or_default() as f64),
             ("dropped", counters.dropped.get() as f64),
             ("udp", counters.upstream_udp.get() as f64),
