@@ -103,10 +103,10 @@ fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     ctx.core.cache.walk(now, &name, 0, |at, apex| {
         if at == &name {
             let cname = apex.cname.filter(|hit| rtype != Rtype::CNAME && is_good(hit));
-            found = cname.and_then(|hit| alias(hit, at, &name, Rtype::CNAME));
+            found = cname.and_then(|hit| alias(hit, at, (&name, rtype), Rtype::CNAME));
         } else {
             let dname = apex.dname.filter(is_good);
-            found = dname.and_then(|hit| alias(hit, at, &name, Rtype::DNAME));
+            found = dname.and_then(|hit| alias(hit, at, (&name, rtype), Rtype::DNAME));
         }
         if found.is_none() {
             // RFC 8020 §2: what is below a name that does not exist does not exist either.
@@ -144,7 +144,12 @@ fn from_hit(hit: Hit, name: &Name, rtype: Rtype) -> (Reply, Outcome) {
 }
 
 /// A reply made of a CNAME at the name or a DNAME above it.
-fn alias(hit: Hit, owner: &Name, name: &Name, rtype: Rtype) -> Option<(Reply, Outcome)> {
+fn alias(
+    hit: Hit,
+    owner: &Name,
+    (name, wanted): (&Name, Rtype),
+    rtype: Rtype,
+) -> Option<(Reply, Outcome)> {
     let ttl = u32::try_from(hit.ttl_left.max(0)).unwrap_or(0);
     let Body::Records { rdatas, signatures, proofs } = hit.body else { return None };
     let first = Name::from_wire(rdatas.iter().next()?).ok()?;
@@ -170,7 +175,9 @@ fn alias(hit: Hit, owner: &Name, name: &Name, rtype: Rtype) -> Option<(Reply, Ou
         reply.answer.push(made);
     }
     reply.authority.extend(proofs);
-    Some((reply, Outcome::Alias { target }))
+    // Who asks for a CNAME has it now.
+    let outcome = if wanted == Rtype::CNAME { Outcome::Answer } else { Outcome::Alias { target } };
+    Some((reply, outcome))
 }
 
 fn signed_set(

@@ -51,6 +51,8 @@ impl Resolver {
         let question = &request.question;
         let plain = request.cached
             && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
+            // Without a record nothing says how long it holds.
+            && !(response.answer.is_empty() && response.authority.is_empty())
             && response.options.is_empty()
             && response.extended_errors.is_empty()
             && question.class == Class::IN

@@ -176,7 +176,7 @@ fn look_up_address(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> bool {
         .name_servers()
         .iter()
         .enumerate()
-        .filter_map(|(at, server)| Some((at, cut::next_lookup(ctx, server)?)))
+        .filter_map(|(at, server)| Some((at, cut::next_lookup(ctx, zone, server)?)))
         .collect();
     let Some((at, rtype)) = open.get(ctx.core.chance.below(open.len())).copied() else {
         return false;

@@ -9,6 +9,7 @@ use store::cache::entry::Body;
 use super::super::QueryContext;
 use crate::flags::QueryFlags;
 use crate::limits::SERVERS_MAX;
+use crate::query::Purpose;
 use crate::root_hints;
 use crate::zone_cut::{Lookup, NameServer, Servers, ZoneCut};
 
@@ -137,17 +138,32 @@ pub(super) fn fill_from_cache(ctx: &mut QueryContext<'_>, cut: &mut ZoneCut, ser
     }
 }
 
-/// Can anybody be asked about the zone, now or after a look-up that is not already under way?
+/// Can anybody be asked about the zone, now or after a look-up elsewhere? The addresses of servers
+/// inside the zone come from its parent.
 pub(super) fn is_usable(ctx: &QueryContext<'_>, cut: &ZoneCut) -> bool {
-    cut.is_forward()
-        || cut
-            .name_servers()
-            .iter()
-            .any(|server| !server.addresses.is_empty() || next_lookup(ctx, server).is_some())
+    let is_usable = |server: &NameServer| {
+        !server.addresses.is_empty()
+            || (!server.name.is_at_or_below(&cut.name) && next_lookup(ctx, cut, server).is_some())
+    };
+    cut.is_forward() || cut.name_servers().iter().any(is_usable)
 }
 
 /// The type of the next address look-up for a server, if there is one that makes sense.
-pub(super) fn next_lookup(ctx: &QueryContext<'_>, server: &NameServer) -> Option<Rtype> {
+pub(super) fn next_lookup(
+    ctx: &QueryContext<'_>,
+    cut: &ZoneCut,
+    server: &NameServer,
+) -> Option<Rtype> {
+    // Whoever looks for one server inside a zone cannot be helped by another one inside it whose
+    // address is not known either.
+    let is_address = matches!(ctx.query.purpose, Purpose::Address { .. });
+    if is_address
+        && server.name.is_at_or_below(&cut.name)
+        && ctx.query.name.is_at_or_below(&cut.name)
+        && cut.name_servers().iter().all(|server| server.addresses.is_empty())
+    {
+        return None;
+    }
     let (ipv4, ipv6) = families(ctx);
     [(ipv4, server.ipv4, Rtype::A), (ipv6, server.ipv6, Rtype::AAAA)]
         .into_iter()
