@@ -8,8 +8,11 @@ use std::sync::Arc;
 use dns::{Class, Name, Question, Rcode, Rtype};
 
 use crate::dice::Dice;
+use crate::sign::Signing;
 use crate::world::{Manner, Server, World};
 use crate::zone::{TTL, Zone};
+
+mod signing;
 
 /// Labels of names: few, so that generated names meet each other.
 const LABELS: [&str; 8] = ["a", "b", "c", "mail", "ns", "www", "x-y", "Big"];
@@ -33,6 +36,7 @@ const QUESTION_TYPES: [Rtype; 9] = [
 /// A world and what can be asked in it.
 pub struct Generated {
     pub world: World,
+    pub signing: Signing,
     /// Questions worth asking, in order.
     pub questions: Vec<Question>,
 }
@@ -67,7 +71,8 @@ pub fn generate(seed: u64, questions: usize) -> Generated {
     }
     generator.remove_occluded();
     let questions = (0..questions).map(|_| generator.question()).collect();
-    Generated { world: generator.serve(), questions }
+    let signing = generator.sign();
+    Generated { world: generator.serve(), signing, questions }
 }
 
 fn name(text: &str) -> Name {
@@ -376,11 +381,11 @@ mod tests {
         for seed in 0..100 {
             let (world, again) = (generate(seed, 10), generate(seed, 10));
             assert_eq!(world.questions, again.questions);
-            let oracle = Oracle::new(&world.world, &Settings::default());
+            let oracle = Oracle::new(&world.world, &world.signing, &Settings::default());
             for question in &world.questions {
                 match oracle.verdict(question) {
-                    Verdict::Answer(_, sets) if sets.iter().any(is_alias) => aliases += 1,
-                    Verdict::Answer(Rcode::NXDOMAIN, _) => missing += 1,
+                    Verdict::Answer(_, sets, _) if sets.iter().any(is_alias) => aliases += 1,
+                    Verdict::Answer(Rcode::NXDOMAIN, ..) => missing += 1,
                     Verdict::Answer(..) => answers += 1,
                     Verdict::Unreachable => unreachable += 1,
                     Verdict::Endless | Verdict::Doubtful => {}

@@ -4,14 +4,20 @@
 //! can be learnt. What it says is what a client must get: the response code and the answer section.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use dns::{Class, Name, Question, Rcode, Rrset, Rtype};
+use dns::{Name, Question, Rcode, Rrset, Rtype};
 use resolve::Settings;
 
-use crate::world::{Manner, Server, World};
+use crate::sign::{Judgement, Signing};
+use crate::world::World;
 use crate::zone::Zone;
+
+mod look;
+mod reach;
+mod trust;
+
+use look::{Sight, Source, look};
 
 /// Links of a chain that must still resolve (RFC 1034 §3.6.2 asks to bound it; twelve is ours).
 pub const CHAIN_LINKS_MAX: usize = 12;
@@ -23,8 +29,9 @@ const BAD_SERVERS_MAX: usize = 1;
 /// What a client must get.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// This response code and exactly these sets (TTLs aside).
-    Answer(Rcode, Vec<Rrset>),
+    /// This response code and exactly these sets (TTLs and signatures aside); bogus ones only for
+    /// those who do not want them checked.
+    Answer(Rcode, Vec<Rrset>, Judgement),
     /// Nobody who could say is to be reached: SERVFAIL.
     Unreachable,
     /// A chain that is too long or goes round in circles: SERVFAIL.
@@ -44,6 +51,7 @@ enum Reach {
 /// All zones of a world.
 pub struct Oracle<'w> {
     world: &'w World,
+    signing: &'w Signing,
     zones: BTreeMap<Name, Arc<Zone>>,
     reach: BTreeMap<Name, Reach>,
     ipv4: bool,
@@ -52,7 +60,7 @@ pub struct Oracle<'w> {
 
 impl<'w> Oracle<'w> {
     /// Looks at a world with the eyes of a resolver that has these settings.
-    pub fn new(world: &'w World, settings: &Settings) -> Oracle<'w> {
+    pub fn new(world: &'w World, signing: &'w Signing, settings: &Settings) -> Oracle<'w> {
         let mut zones = BTreeMap::new();
         for server in world.servers.values() {
             for zone in &server.zones {
@@ -60,7 +68,7 @@ impl<'w> Oracle<'w> {
             }
         }
         let (ipv4, ipv6) = (settings.ipv4, settings.ipv6);
-        let mut oracle = Oracle { world, zones, reach: BTreeMap::new(), ipv4, ipv6 };
+        let mut oracle = Oracle { world, signing, zones, reach: BTreeMap::new(), ipv4, ipv6 };
         oracle.explore();
         oracle
     }
@@ -74,6 +82,7 @@ impl<'w> Oracle<'w> {
     pub fn verdict(&self, question: &Question) -> Verdict {
         let mut name = question.name.clone();
         let mut answer: Vec<Rrset> = Vec::new();
+        let mut judgement = Judgement::Secure;
         let mut doubtful = false;
         let mut seen = BTreeSet::new();
         loop {
@@ -86,32 +95,31 @@ impl<'w> Oracle<'w> {
                 doubtful |= self.has_shortcut(&name);
                 return if doubtful { Verdict::Doubtful } else { Verdict::Unreachable };
             };
-            let rcode = match look(zone, &name, question.rtype) {
-                // The alias that a DNAME makes is what a question for CNAME asks for.
-                Sight::Alias(sets, _) if question.rtype == Rtype::CNAME => {
+            let (rcode, judged) = match look(zone, &name, question.rtype) {
+                Sight::Alias(sets, source, target) => {
                     answer.extend(sets);
-                    Rcode::NOERROR
-                }
-                Sight::Alias(sets, target) => {
-                    answer.extend(sets);
+                    judgement = judgement.max(self.judge_set(zone, Rtype::CNAME, source));
                     name = target;
                     continue;
                 }
-                Sight::Data(set) => {
+                Sight::Data(set, source) => {
                     answer.push(set);
-                    Rcode::NOERROR
+                    (Rcode::NOERROR, self.judge_set(zone, question.rtype, source))
                 }
-                Sight::NoData => Rcode::NOERROR,
-                Sight::NoName => Rcode::NXDOMAIN,
+                Sight::NoData(source) => {
+                    let judged = self.judge_no_data(zone, &name, question.rtype, source);
+                    (Rcode::NOERROR, judged)
+                }
+                Sight::NoName => (Rcode::NXDOMAIN, self.judge_no_name(zone)),
                 Sight::TooLong(dname) => {
                     answer.push(dname);
-                    Rcode::YXDOMAIN
+                    (Rcode::YXDOMAIN, self.judge_set(zone, Rtype::DNAME, Source::Exact))
                 }
             };
             if doubtful {
                 return Verdict::Doubtful;
             }
-            return Verdict::Answer(rcode, answer);
+            return Verdict::Answer(rcode, answer, judgement.max(judged));
         }
     }
 
@@ -130,156 +138,5 @@ impl<'w> Oracle<'w> {
                 _ => return (Some(zone.as_ref()), surely),
             }
         }
-    }
-
-    /// Has some server two zones above a name? Asked for the upper one, it answers from the lower
-    /// one, even where the delegations between them lead nowhere.
-    fn has_shortcut(&self, name: &Name) -> bool {
-        let above = |server: &&Server| {
-            let zones = server.zones.iter();
-            zones.filter(|zone| name.is_at_or_below(zone.origin())).count() > 1
-        };
-        self.world.servers.values().any(|server| above(&server))
-    }
-
-    /// Finds out which zones can be reached: from the hints downwards, again and again, since the
-    /// servers of one zone may have their names in another.
-    fn explore(&mut self) {
-        loop {
-            let mut reach = BTreeMap::new();
-            for origin in self.zones.keys() {
-                let servers = match origin.is_root() {
-                    true => self.hinted(),
-                    false => self.delegated(origin),
-                };
-                reach.insert(origin.clone(), servers);
-            }
-            if reach == self.reach {
-                return;
-            }
-            self.reach = reach;
-        }
-    }
-
-    fn hinted(&self) -> Reach {
-        let addresses = self.world.hints.iter().flat_map(|(_, addresses)| addresses);
-        addresses.map(|at| self.quality(*at, &Name::root())).max().unwrap_or(Reach::Never)
-    }
-
-    /// How surely a zone is reached through the delegation in its parent.
-    fn delegated(&self, origin: &Name) -> Reach {
-        let Some(above) = origin.parent() else { return Reach::Never };
-        let (Some(parent), parent_reach) = self.zone_of(&above, Rtype::NS) else {
-            return Reach::Never;
-        };
-        let Some(servers) = parent.set(origin, Rtype::NS) else { return Reach::Never };
-        let mut best = Reach::Never;
-        let mut bad = 0;
-        for host in servers.rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok()) {
-            for rtype in [Rtype::A, Rtype::AAAA] {
-                // Glue, where there is some; else the name has to be resolved.
-                let glue = parent.set(&host, rtype).filter(|_| parent.cut(&host).is_some());
-                let (found, surely) = match glue {
-                    Some(set) => (Some(set.clone()), Reach::Surely),
-                    None => self.address_set(&host, rtype),
-                };
-                let addresses = found.iter().flat_map(|set| set.rdatas.iter()).filter_map(address);
-                for at in addresses {
-                    let quality = self.quality(at, origin).min(surely);
-                    bad += usize::from(quality == Reach::Never);
-                    best = best.max(quality);
-                }
-            }
-        }
-        if bad > BAD_SERVERS_MAX {
-            best = best.min(Reach::Perhaps);
-        }
-        best.min(parent_reach)
-    }
-
-    /// The addresses of a host, without following aliases (RFC 2181 §10.3).
-    fn address_set(&self, host: &Name, rtype: Rtype) -> (Option<Rrset>, Reach) {
-        let (zone, reach) = self.zone_of(host, rtype);
-        match zone.map(|zone| look(zone, host, rtype)) {
-            Some(Sight::Data(set)) => (Some(set), reach),
-            _ => (None, Reach::Never),
-        }
-    }
-
-    /// Can the zone be had from an address?
-    fn quality(&self, at: IpAddr, origin: &Name) -> Reach {
-        if at.is_ipv4() && !self.ipv4 || at.is_ipv6() && !self.ipv6 {
-            return Reach::Never;
-        }
-        let Some(server) = self.world.servers.get(&at) else { return Reach::Never };
-        if !server.zones.iter().any(|zone| zone.origin() == origin) {
-            return Reach::Never;
-        }
-        match server.manner {
-            Manner::Proper
-            | Manner::NoEdns
-            | Manner::IgnoresEdns
-            | Manner::AlwaysTruncates
-            | Manner::FoldsCase => Reach::Surely,
-            Manner::SilentOnUdp | Manner::SilentOnTcp => Reach::Perhaps,
-            Manner::Silent
-            | Manner::Says(_)
-            | Manner::RefersUp
-            | Manner::Empty
-            | Manner::ClosesStreams => Reach::Never,
-        }
-    }
-}
-
-/// What is seen at a name.
-enum Sight {
-    Data(Rrset),
-    NoData,
-    NoName,
-    /// The sets that lead on, and whereto.
-    Alias(Vec<Rrset>, Name),
-    /// The name made by this DNAME would be too long.
-    TooLong(Rrset),
-}
-
-/// Looks at a name inside its zone: DNAME above it, then itself, then the wildcard.
-fn look(zone: &Zone, name: &Name, rtype: Rtype) -> Sight {
-    let apex = zone.origin().label_count();
-    let above = (apex..name.label_count()).map(|count| name.suffix(count));
-    let dname = above.filter_map(|owner| zone.set(&owner, Rtype::DNAME)).next();
-    if let Some(dname) = dname {
-        let to = dname.rdatas.iter().next().and_then(|rdata| Name::from_wire(rdata).ok());
-        let target = to.map(|to| name.substitute(&dname.owner, &to));
-        let Some(Ok(Some(target))) = target else { return Sight::TooLong(dname.clone()) };
-        let mut alias = Rrset::new(name.clone(), Rtype::CNAME, Class::IN, dname.ttl);
-        alias.rdatas.push(target.as_wire());
-        return Sight::Alias(vec![dname.clone(), alias], target);
-    }
-    let source = if zone.exists(name) {
-        name.clone()
-    } else {
-        let closest = (apex..name.label_count()).rev().map(|count| name.suffix(count));
-        let mut encloser = closest.filter(|above| zone.exists(above) || above == zone.origin());
-        let wildcard = encloser.next().and_then(|encloser| encloser.wildcard_child());
-        match wildcard.filter(|wildcard| zone.node(wildcard).is_some()) {
-            Some(wildcard) => wildcard,
-            None => return Sight::NoName,
-        }
-    };
-    let owned = |set: &Rrset| Rrset { owner: name.clone(), ..set.clone() };
-    if let Some(set) = zone.set(&source, rtype) {
-        return Sight::Data(owned(set));
-    }
-    let alias = zone.set(&source, Rtype::CNAME).and_then(|set| {
-        let target = Name::from_wire(set.rdatas.iter().next()?).ok()?;
-        Some(Sight::Alias(vec![owned(set)], target))
-    });
-    alias.unwrap_or(Sight::NoData)
-}
-
-fn address(rdata: &[u8]) -> Option<IpAddr> {
-    match rdata.len() {
-        4 => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
-        _ => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
     }
 }

@@ -3,6 +3,8 @@
 //! Done right it is what RFC 4034 and RFC 5155 ask for. It can also be done wrong, in the ways
 //! that [`Wrong`] names, and says what a validator must make of each.
 
+use std::collections::BTreeMap;
+
 use dns::canonical::signed_data;
 use dns::dnssec::crypto::digest;
 use dns::dnssec::crypto::sign::{KeyPair, SignFault};
@@ -57,6 +59,15 @@ impl Plan {
             wrong: None,
         }
     }
+}
+
+/// How the zones of a world are signed.
+#[derive(Clone, Debug, Default)]
+pub struct Signing {
+    /// Plans by origin; the others are not signed.
+    pub plans: BTreeMap<Name, Plan>,
+    /// DNSKEY rdata of the root for validators; nothing if there is nothing to validate.
+    pub anchor: Option<Vec<u8>>,
 }
 
 /// The keys of a zone. They follow from its name and the plan.

@@ -16,6 +16,7 @@ use crate::generate::generate;
 use crate::net::{Link, Network};
 use crate::oracle::{Oracle, Verdict};
 use crate::rpl::Scripted;
+use crate::sign::Judgement;
 use crate::text;
 use crate::trace::Trace;
 
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Upstream questions that one client's question may cost at most.
 const EXCHANGES_MAX: usize = 100;
 /// Wall time at which worlds begin, in seconds since 1970.
-const START: u64 = 1_700_000_000;
+pub(crate) const START: u64 = 1_700_000_000;
 
 /// What became of one world.
 #[derive(Debug)]
@@ -60,9 +61,50 @@ pub fn client(token: u64) -> Client {
 
 /// A client's query with RD set.
 pub fn query(id: u16, question: &Question, opt: Option<OptRecord>) -> Vec<u8> {
-    let mut query = Scripted { question: Some(question.clone()), opt, ..Scripted::default() };
-    query.header.set_rd(true);
-    query.query(id)
+    Wishes { opt, ..Wishes::default() }.query(id, question)
+}
+
+/// What a client wants besides an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    pub opt: Option<OptRecord>,
+    /// AD: to be told whether the answer is authentic (RFC 6840 §5.7).
+    pub authentic: bool,
+    /// CD: the answer unchecked (RFC 4035 §3.2.2).
+    pub unchecked: bool,
+}
+
+impl Wishes {
+    fn random(dice: &mut Dice) -> Wishes {
+        Wishes {
+            opt: dice.chance(700).then(|| OptRecord::new(1232, dice.chance(400))),
+            authentic: dice.chance(300),
+            unchecked: dice.chance(100),
+        }
+    }
+
+    /// With DNSSEC records?
+    fn dnssec(&self) -> bool {
+        self.opt.as_ref().is_some_and(|opt| opt.dnssec_ok)
+    }
+
+    fn query(&self, id: u16, question: &Question) -> Vec<u8> {
+        let opt = self.opt.clone();
+        let mut query = Scripted { question: Some(question.clone()), opt, ..Scripted::default() };
+        query.header.set_rd(true);
+        query.header.set_ad(self.authentic);
+        query.header.set_cd(self.unchecked);
+        query.query(id)
+    }
+}
+
+/// What holds for all answers of a world.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions {
+    /// Datagrams get lost, so giving up is allowed.
+    pub lossy: bool,
+    /// The resolver validates.
+    pub validating: bool,
 }
 
 /// Room for what one world teaches.
@@ -90,16 +132,17 @@ pub fn simulate(seed: u64) -> Report {
     };
     let clock = Clock::starting_at(UnixTime::from_seconds(START));
     let mut driver = Driver::new(Resolver::new(parts), clock, network);
-    let oracle = Oracle::new(&generated.world, &settings);
+    let oracle = Oracle::new(&generated.world, &generated.signing, &settings);
     let mut failures = Vec::new();
     let mut tokens = 0;
-    let mut asked: Vec<(u64, &Question, usize)> = Vec::new();
+    let conditions = Conditions { lossy, validating: false };
+    let mut asked: Vec<(u64, &Question, Wishes)> = Vec::new();
     for question in &generated.questions {
         tokens += 1;
-        let opt = dice.chance(700).then(|| OptRecord::new(1232, false));
-        let wire = query(tokens as u16, question, opt);
+        let wishes = Wishes::random(&mut dice);
+        let wire = wishes.query(tokens as u16, question);
         driver.request(Duration::ZERO, client(tokens), wire);
-        asked.push((tokens, question, driver.invariants().exchanges()));
+        asked.push((tokens, question, wishes));
         // Mostly one after the other, sometimes some at once.
         if dice.chance(700) {
             let before = driver.invariants().exchanges();
@@ -114,13 +157,13 @@ pub fn simulate(seed: u64) -> Report {
         }
     }
     driver.run_until_quiet(PATIENCE);
-    for (token, question, _) in asked {
+    for (token, question, wishes) in asked {
         let Some(response) = driver.response(token) else {
             failures.push(format!("{}: no answer at all", describe(question)));
             continue;
         };
         let verdict = oracle.verdict(question);
-        if let Err(fault) = compare(&verdict, response.wire.as_deref(), lossy) {
+        if let Err(fault) = compare(&verdict, response.wire.as_deref(), &wishes, conditions) {
             failures.push(format!("client {token}, {}: {fault}", describe(question)));
         }
     }
@@ -150,25 +193,44 @@ fn settings(dice: &mut Dice, hints: &[(dns::Name, Vec<std::net::IpAddr>)]) -> Se
     }
 }
 
-/// Compares what a client got with what it must get. With `lossy`, giving up is allowed.
-pub fn compare(verdict: &Verdict, got: Option<&[u8]>, lossy: bool) -> Result<(), String> {
+/// Compares what a client got with what it must get.
+pub fn compare(
+    verdict: &Verdict,
+    got: Option<&[u8]>,
+    wishes: &Wishes,
+    conditions: Conditions,
+) -> Result<(), String> {
     let Some(wire) = got else { return Err("silence instead of an answer".into()) };
     let message = Message::parse(wire).map_err(|fault| format!("malformed answer: {fault}"))?;
     let header = message.header();
     let rcode = message.rcode();
-    if !header.qr() || !header.rd() || !header.ra() {
+    if !header.qr() || !header.rd() || !header.ra() || header.cd() != wishes.unchecked {
         return Err(format!("flags [{}]", text::flags(header)));
     }
+    let judgement = match verdict {
+        Verdict::Answer(_, _, judgement) if conditions.validating => *judgement,
+        _ => Judgement::Insecure,
+    };
+    let authentic = judgement == Judgement::Secure && (wishes.authentic || wishes.dnssec());
+    let failed = rcode == Rcode::SERVFAIL;
     let (want, sets) = match verdict {
         Verdict::Doubtful => return Ok(()),
-        _ if lossy && rcode == Rcode::SERVFAIL => return Ok(()),
-        // With luck a resolver learns more than the oracle sees; then the answer is not checked.
-        Verdict::Unreachable | Verdict::Endless if rcode == Rcode::SERVFAIL => return Ok(()),
+        _ if conditions.lossy && failed => return Ok(()),
+        Verdict::Unreachable | Verdict::Endless if failed => return Ok(()),
         Verdict::Unreachable | Verdict::Endless => {
             return Err(format!("expected SERVFAIL ({verdict:?}), got {}", text::summary(wire)));
         }
-        Verdict::Answer(rcode, sets) => (*rcode, sets),
+        Verdict::Answer(..) if judgement == Judgement::Bogus && !wishes.unchecked => {
+            let got = text::summary(wire);
+            return if failed { Ok(()) } else { Err(format!("bogus, and the client got {got}")) };
+        }
+        Verdict::Answer(rcode, sets, _) => (*rcode, sets),
     };
+    // Those who do not want to be checked for may get what is not checked yet.
+    let unchecked = wishes.unchecked && !header.ad();
+    if header.ad() != authentic && !unchecked {
+        return Err(format!("{judgement:?}, and AD is {}: {}", header.ad(), text::summary(wire)));
+    }
     if header.tc() {
         // Cut off: nothing more to compare but the code.
         return if rcode == want { Ok(()) } else { Err(format!("{rcode} with TC")) };
@@ -176,6 +238,7 @@ pub fn compare(verdict: &Verdict, got: Option<&[u8]>, lossy: bool) -> Result<(),
     let wanted = records(sets.iter());
     let mut found: Vec<String> = message
         .answer()
+        .filter(|record| !(wishes.dnssec() && record.rtype() == Rtype::RRSIG))
         .map(|record| line(&record.owner(), record.rtype(), &record.rdata()))
         .collect();
     found.sort();

@@ -7,6 +7,7 @@ use resolve::Settings;
 
 use super::*;
 use crate::oracle::{Oracle, Verdict};
+use crate::sign::{Judgement, Signing};
 use crate::text;
 use crate::world::{Server, World};
 
@@ -89,7 +90,8 @@ fn the_oracle_sees_the_same() {
     let mut world = World::default();
     world.servers.insert(root, Server::new(vec![Arc::new(zone())]));
     world.hints.push((Name::root(), vec![root]));
-    let oracle = Oracle::new(&world, &Settings::default());
+    let signing = Signing::default();
+    let oracle = Oracle::new(&world, &signing, &Settings::default());
     for asked in [
         "www.example. A",
         "www.example. TXT",
@@ -105,7 +107,8 @@ fn the_oracle_sees_the_same() {
         let question = question(asked);
         let answer = zone().answer(&question, false);
         let rcode = answer.rcode.unwrap_or(Rcode::NOERROR);
-        assert_eq!(oracle.verdict(&question), Verdict::Answer(rcode, answer.answer), "{asked}");
+        let expected = Verdict::Answer(rcode, answer.answer, Judgement::Insecure);
+        assert_eq!(oracle.verdict(&question), expected, "{asked}");
     }
     assert_eq!(oracle.verdict(&question("loop.example. A")), Verdict::Endless);
     // Nobody serves the child.
