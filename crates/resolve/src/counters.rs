@@ -29,6 +29,8 @@ pub struct Counters {
     pub upstream_timeouts: u64,
     /// Datagrams that pretended to be replies (RFC 5452 §9).
     pub near_misses: u64,
+    /// Replies that failed validation.
+    pub bogus_replies: u64,
     /// Questions answered from the failure cache (RFC 9520).
     pub failures_cached: u64,
     /// Requests that ended because a bound was reached.

@@ -102,7 +102,7 @@ pub(crate) fn advance(
                 let verdict = if request.bound.is_some() {
                     Verdict::BoundReached
                 } else {
-                    Verdict::NoReachableAuthority
+                    request.bogus.unwrap_or(Verdict::NoReachableAuthority)
                 };
                 request.plan.resolved = Some(query);
                 fail(core, request, verdict);

@@ -7,18 +7,60 @@ use dns::{ExtendedErrorCode, Rcode};
 /// Why a request did not get the answer it asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Verdict {
+    /// No trust anchor of the zone has an algorithm that we know.
+    AnchorUnusable,
     /// More work than one request may cause.
     BoundReached,
+    /// The parent refers to a zone whose existence it denies.
+    DelegationDenied,
+    /// Whether a zone is signed cannot be found out.
+    DelegationUnclear,
     /// A failure a moment ago (RFC 9520).
     FailedBefore,
+    /// A signature of the keys of a zone does not match.
+    KeySignature,
+    KeySignatureExpired,
+    KeySignatureNotYetValid,
+    /// The keys of a zone are not signed.
+    KeySignaturesMissing,
+    /// The keys of a zone cannot be had.
+    KeysMissing,
+    /// No key of the zone is one that its parent vouches for.
+    KeysUnvouched,
+    /// A denial of a type is not proven.
+    NoDataUnproven,
     /// No server of the zone said anything useful.
     NoReachableAuthority,
+    /// NSEC3 with more iterations than are computed; no failure, but the reason why nothing is
+    /// validated.
+    Nsec3Iterations,
+    /// A denial of a name is not proven.
+    NxDomainUnproven,
     /// Our own code failed.
     OurFault,
+    /// A referral without DS and without proof that there is none.
+    ReferralUnproven,
+    /// A signature does not match.
+    Signature,
+    SignatureExpired,
+    /// A signature that expires before it becomes valid.
+    SignatureNeverValid,
+    SignatureNotYetValid,
+    /// Signatures are missing where there should be some.
+    SignaturesMissing,
     /// Nobody answered in time.
     TimeOut,
     /// Too many requests at once.
     TooBusy,
+    /// More records that deny something than any proof needs.
+    TooManyProofs,
+    /// More signatures or hashes than may be computed.
+    TooMuchCrypto,
+    /// All DS use algorithms that we do not know; no failure, but the reason why nothing is
+    /// validated.
+    UnsupportedAlgorithms,
+    /// An answer made from a wildcard without proof that nothing closer exists.
+    WildcardUnproven,
 }
 
 /// What the client is told.
@@ -31,24 +73,75 @@ pub struct Told {
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Verdict; 6] = [
+    pub const ALL: [Verdict; 28] = [
+        Verdict::AnchorUnusable,
         Verdict::BoundReached,
+        Verdict::DelegationDenied,
+        Verdict::DelegationUnclear,
         Verdict::FailedBefore,
+        Verdict::KeySignature,
+        Verdict::KeySignatureExpired,
+        Verdict::KeySignatureNotYetValid,
+        Verdict::KeySignaturesMissing,
+        Verdict::KeysMissing,
+        Verdict::KeysUnvouched,
+        Verdict::NoDataUnproven,
         Verdict::NoReachableAuthority,
+        Verdict::Nsec3Iterations,
+        Verdict::NxDomainUnproven,
         Verdict::OurFault,
+        Verdict::ReferralUnproven,
+        Verdict::Signature,
+        Verdict::SignatureExpired,
+        Verdict::SignatureNeverValid,
+        Verdict::SignatureNotYetValid,
+        Verdict::SignaturesMissing,
         Verdict::TimeOut,
         Verdict::TooBusy,
+        Verdict::TooManyProofs,
+        Verdict::TooMuchCrypto,
+        Verdict::UnsupportedAlgorithms,
+        Verdict::WildcardUnproven,
     ];
 
     /// The row of the table.
     pub const fn told(self) -> Told {
+        use ExtendedErrorCode as Code;
         let (code, tag) = match self {
-            Verdict::BoundReached => (ExtendedErrorCode::OTHER, "LIMR: too much work"),
-            Verdict::FailedBefore => (ExtendedErrorCode::CACHED_ERROR, "FLBF: failed lately"),
-            Verdict::NoReachableAuthority => (ExtendedErrorCode::NO_REACHABLE_AUTHORITY, "P3CD"),
-            Verdict::OurFault => (ExtendedErrorCode::OTHER, "OURF: internal error"),
-            Verdict::TimeOut => (ExtendedErrorCode::NO_REACHABLE_AUTHORITY, "TMOT: no reply"),
-            Verdict::TooBusy => (ExtendedErrorCode::NOT_READY, "BUSY: too many requests"),
+            Verdict::AnchorUnusable => {
+                (Code::UNSUPPORTED_DNSKEY_ALGORITHM, "TAUN: unsupported trust anchor")
+            }
+            Verdict::BoundReached => (Code::OTHER, "LIMR: too much work"),
+            Verdict::DelegationDenied => (Code::DNSSEC_BOGUS, "Z4I6"),
+            Verdict::DelegationUnclear => (Code::DNSSEC_INDETERMINATE, "DSNF: no DS found"),
+            Verdict::FailedBefore => (Code::CACHED_ERROR, "FLBF: failed lately"),
+            Verdict::KeySignature => (Code::DNSSEC_BOGUS, "EXRU"),
+            Verdict::KeySignatureExpired => (Code::SIGNATURE_EXPIRED, "6GJV"),
+            Verdict::KeySignatureNotYetValid => (Code::SIGNATURE_NOT_YET_VALID, "4DJQ"),
+            Verdict::KeySignaturesMissing => (Code::RRSIGS_MISSING, "EZDC"),
+            Verdict::KeysMissing => (Code::DNSKEY_MISSING, "NOKY: no DNSKEY found"),
+            Verdict::KeysUnvouched => (Code::DNSKEY_MISSING, "NODS: no DNSKEY matches a DS"),
+            Verdict::NoDataUnproven => (Code::NSEC_MISSING, "AHXI"),
+            Verdict::NoReachableAuthority => (Code::NO_REACHABLE_AUTHORITY, "P3CD"),
+            Verdict::Nsec3Iterations => (Code::UNSUPPORTED_NSEC3_ITERATIONS, "N3IT"),
+            Verdict::NxDomainUnproven => (Code::NSEC_MISSING, "3WKM"),
+            Verdict::OurFault => (Code::OTHER, "OURF: internal error"),
+            Verdict::ReferralUnproven => (Code::DNSSEC_BOGUS, "XLE4"),
+            Verdict::Signature => (Code::DNSSEC_BOGUS, "I74V"),
+            Verdict::SignatureExpired => (Code::SIGNATURE_EXPIRED, "YFJ2"),
+            Verdict::SignatureNeverValid => (Code::SIGNATURE_EXPIRED_BEFORE_VALID, "SGEB"),
+            Verdict::SignatureNotYetValid => (Code::SIGNATURE_NOT_YET_VALID, "UBBS"),
+            Verdict::SignaturesMissing => (Code::RRSIGS_MISSING, "JZAJ"),
+            Verdict::TimeOut => (Code::NO_REACHABLE_AUTHORITY, "TMOT: no reply"),
+            Verdict::TooBusy => (Code::NOT_READY, "BUSY: too many requests"),
+            Verdict::TooManyProofs => {
+                (Code::UNSUPPORTED_NSEC3_ITERATIONS, "DYRH: too many NSEC3 records")
+            }
+            Verdict::TooMuchCrypto => (Code::OTHER, "CRYP: too much cryptography"),
+            Verdict::UnsupportedAlgorithms => {
+                (Code::UNSUPPORTED_DNSKEY_ALGORITHM, "LSLC: unsupported digest/key")
+            }
+            Verdict::WildcardUnproven => (Code::NSEC_MISSING, "WCNP: wildcard not proven"),
         };
         Told { rcode: Rcode::SERVFAIL, code, tag }
     }

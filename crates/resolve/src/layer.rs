@@ -53,6 +53,7 @@ pub mod iterate;
 pub mod local_data;
 pub mod refuse_nord;
 pub mod stack;
+pub mod validate;
 
 bitflags::bitflags! {
     /// The hooks that a layer implements; the others are never called.

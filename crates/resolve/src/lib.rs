@@ -34,6 +34,7 @@ pub mod state;
 pub mod time;
 mod timers;
 pub mod trace;
+pub mod trust_anchors;
 pub mod zone_cut;
 
 pub use action::{Action, Encryption, ExchangeFault, ExchangeId, ReplyVerdict, Target, Via};
@@ -47,4 +48,5 @@ pub use settings::{Forward, ForwardKind, GlueMode, Settings};
 pub use state::State;
 pub use time::{Mono, Now, UnixTime};
 pub use trace::LogLine;
+pub use trust_anchors::TrustAnchors;
 pub use zone_cut::ZoneCut;

@@ -83,6 +83,32 @@ pub const RRSET_RECORDS_MAX: usize = 256;
 /// Sets looked at in one section of a reply. The largest honest sections hold some dozen.
 pub const SECTION_SETS_MAX: usize = 128;
 
+/// Signatures checked for one message. The largest honest one is a denial by NSEC3 behind two
+/// aliases: seven (CVE-2023-50387).
+pub const MESSAGE_CRYPTO_OPERATIONS_MAX: u32 = 16;
+/// Work of the signatures checked for one message, in verifications of P-256: a denial by NSEC3 in
+/// a zone signed with Ed448, the dearest there is, costs 88.
+pub const MESSAGE_CRYPTO_WORK_MAX: u32 = 96;
+/// Signatures of one message that may fail. Honest zones have none, or one per set while a key
+/// rolls badly.
+pub const MESSAGE_CRYPTO_FAILURES_MAX: u32 = 4;
+/// SHA-1 blocks hashed for one message (CVE-2023-50868).
+pub const MESSAGE_HASH_BLOCKS_MAX: u32 = 256;
+/// Signatures checked for one request: a cold name behind two aliases, four zones deep each, needs
+/// some forty.
+pub const REQUEST_CRYPTO_OPERATIONS_MAX: u32 = 64;
+/// Work of the signatures checked for one request.
+pub const REQUEST_CRYPTO_WORK_MAX: u32 = 256;
+/// Signatures of one request that may fail: two bad messages and the good ones after them.
+pub const REQUEST_CRYPTO_FAILURES_MAX: u32 = 8;
+/// SHA-1 blocks hashed for one request.
+pub const REQUEST_HASH_BLOCKS_MAX: u32 = 600;
+/// Bogus replies for one request before nobody else is asked: a forger must not make a request
+/// visit every server of every zone.
+pub const BOGUS_REPLIES_MAX: u8 = 8;
+/// Labels between a signed zone and an unsigned name at which an unsigned zone is looked for.
+pub const UNSEEN_CUTS_MAX: usize = 8;
+
 /// Servers whose round-trip times are remembered.
 pub const SERVER_STATES_MAX: usize = 16_384;
 /// Failed questions that are remembered (RFC 9520).

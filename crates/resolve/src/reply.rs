@@ -41,6 +41,11 @@ pub struct Reply {
     pub answer: Vec<SignedSet>,
     pub authority: Vec<SignedSet>,
     pub additional: Vec<SignedSet>,
+    /// Is an alias in it another than the DNAME above it implies?
+    pub contradictory: bool,
+    /// How far the reply as a whole can be trusted, what it denies included; nothing is known at
+    /// first.
+    pub rank: Rank,
 }
 
 /// The message is well-formed, but no honest server sends it.
@@ -59,20 +64,26 @@ impl Reply {
             answer: Vec::new(),
             authority: Vec::new(),
             additional: Vec::new(),
+            contradictory: false,
+            rank: Rank::OMIT,
         }
     }
 
     /// Copies the records out of a message.
     pub fn from_message(message: &Message<'_>, source: Source) -> Result<Reply, Oversized> {
+        let wants_signatures =
+            message.question().is_some_and(|question| question.rtype == Rtype::RRSIG);
         Ok(Reply {
             source,
             rcode: message.rcode(),
             authoritative: message.header().aa(),
             recursion_available: message.header().ra(),
             has_edns: message.edns().is_some(),
-            answer: group(message.section(Section::Answer))?,
-            authority: group(message.section(Section::Authority))?,
-            additional: group(message.section(Section::Additional))?,
+            answer: group(message.section(Section::Answer), wants_signatures)?,
+            authority: group(message.section(Section::Authority), false)?,
+            additional: group(message.section(Section::Additional), false)?,
+            contradictory: false,
+            rank: Rank::OMIT,
         })
     }
 
@@ -108,9 +119,10 @@ pub fn find<'a>(sets: &'a [SignedSet], name: &Name, rtype: Rtype) -> Option<&'a 
 }
 
 /// Groups records into sets. Signatures go to the set they cover; those that cover nothing in the
-/// section are dropped.
+/// section become sets of their own if they were asked for, and are dropped otherwise.
 fn group<'m>(
     records: impl ExactSizeIterator<Item = RecordRef<'m>>,
+    wants_signatures: bool,
 ) -> Result<Vec<SignedSet>, Oversized> {
     let mut sets: Vec<SignedSet> = Vec::with_capacity(records.len().min(8));
     let mut signatures: SmallVec<[RecordRef<'m>; 8]> = SmallVec::new();
@@ -142,6 +154,11 @@ fn group<'m>(
         if let Some(signed) = sets.iter_mut().find(covers) {
             signed.signatures.push(&record.rdata());
             signed.set.ttl = signed.set.ttl.min(record.ttl());
+        } else if wants_signatures && sets.len() < SECTION_SETS_MAX {
+            match sets.iter_mut().find(|signed| signed.set.admits(&record)) {
+                Some(signed) => signed.set.add(&record),
+                None => sets.push(unsigned(Rrset::from_record(&record))),
+            }
         }
     }
     Ok(sets)

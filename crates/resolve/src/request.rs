@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 use store::cache::entry::SignedSet;
 
 use crate::client::Client;
+use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
+use crate::layer::validate::Chain;
 use crate::limits::{EXTENDED_ERROR_TEXT_MAX, EXTENDED_ERRORS_MAX};
 use crate::plan::Plan;
 use crate::resolver::RoundKey;
@@ -145,6 +147,10 @@ pub struct Request {
     pub cached: bool,
     /// Has this request met a bound (then the failure says so)?
     pub bound: Option<&'static str>,
+    /// What it knows about the trust of zones.
+    pub chain: Chain,
+    /// The last reply was bogus, for this reason, and no good one has come since.
+    pub bogus: Option<Verdict>,
     /// Servers that a rule names for this request instead of the usual ones.
     pub forward: Option<Arc<Forward>>,
     /// The round that it leads or follows.

@@ -35,6 +35,7 @@ use crate::layer::cache::CacheLayer;
 use crate::layer::iterate::Iterate;
 use crate::layer::refuse_nord::RefuseNord;
 use crate::layer::stack::{LayerStack, Place};
+use crate::layer::validate::Validate;
 use crate::query::Round;
 use crate::request::{Request, RequestId};
 use crate::response;
@@ -99,6 +100,7 @@ impl Resolver {
         };
         push(Box::new(RefuseNord) as Box<dyn crate::layer::Layer>);
         push(Box::new(Iterate));
+        push(Box::new(Validate));
         push(Box::new(CacheLayer));
         let mut resolver = Resolver {
             core: Core {

@@ -48,6 +48,10 @@ fn put_sections(composer: &mut Composer<'_>, request: &Request, rotate: bool, ch
     let with_signatures = request.dnssec_ok();
     for (section, sets) in sections {
         for signed in sets {
+            // RFC 4035 §3.2.1: not without DO, unless asked for.
+            if !with_signatures && signed.set.rtype.is_denial() && section != Section::Answer {
+                continue;
+            }
             let turn = if rotate && section == Section::Answer && signed.set.rdatas.len() > 1 {
                 chance.below(signed.set.rdatas.len())
             } else {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dns::Name;
 
 use crate::action::Via;
+use crate::trust_anchors::TrustAnchors;
 
 /// How much glue is believed (`mode()` of the configuration).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,6 +60,8 @@ pub struct Settings {
     /// Root servers: name and addresses (`hints.root`). Built-in list by default.
     pub root_hints: Arc<Vec<(Name, Vec<IpAddr>)>>,
     pub forwards: Vec<Forward>,
+    /// Where validation begins, and where it does not. Without anchors nothing is validated.
+    pub trust_anchors: Arc<TrustAnchors>,
     /// Bounds on the TTL of what is stored, in seconds (`cache.min_ttl`, `cache.max_ttl`).
     pub ttl_min: u32,
     pub ttl_max: u32,
@@ -83,6 +86,7 @@ impl Default for Settings {
             udp_size_upstream: dns::edns::UDP_SIZE_DEFAULT,
             root_hints: Arc::new(Vec::new()),
             forwards: Vec::new(),
+            trust_anchors: Arc::new(TrustAnchors::new()),
             ttl_min: 5,
             ttl_max: 6 * 24 * 3600,
             ns_timeout_ms: 1000,

@@ -78,7 +78,7 @@ fn follow(
     if let Some(reply) = reply {
         request.cached &= !reply.is_fresh();
         if query.is_for_client() && query.parent.is_none() {
-            request.response.answer.extend(reply.answer);
+            append(&mut request.response.answer, reply.answer);
             append(&mut request.response.authority, reply.authority);
         }
     }
@@ -105,7 +105,7 @@ fn conclude(request: &mut Request, query: Box<Query>, reply: Option<Reply>, outc
         return;
     }
     let response = &mut request.response;
-    response.answer.extend(reply.answer);
+    append(&mut response.answer, reply.answer);
     append(&mut response.authority, reply.authority);
     response.additional.extend(reply.additional);
     response.rcode = match outcome {
@@ -129,7 +129,8 @@ fn deliver(plan: &mut Plan, query: Box<Query>, outcome: Option<Outcome>, answer:
     plan.resolved = Some(query);
 }
 
-/// Adds sets that are not there yet: proofs of two links of a chain are often the same.
+/// Adds sets that are not there yet: two links of a chain often have the same proofs, or the same
+/// DNAME.
 fn append(all: &mut Vec<SignedSet>, more: Vec<SignedSet>) {
     for signed in more {
         let known = |old: &SignedSet| {

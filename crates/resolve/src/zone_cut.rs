@@ -5,23 +5,10 @@ use std::sync::Arc;
 
 use dns::Name;
 use smallvec::SmallVec;
-use store::cache::entry::SignedSet;
 
 use crate::action::Via;
 use crate::limits::{ADDRESSES_MAX, ADDRESSES_PER_SERVER_MAX};
 use crate::settings::ForwardKind;
-
-/// How far data from a zone can be trusted, as far as is known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Trust {
-    /// Not found out yet.
-    #[default]
-    Unknown,
-    /// No trust anchor covers the zone, or the absence of a DS was proven.
-    Insecure,
-    /// Signed, with a chain to a trust anchor; `keys` can be used.
-    Secure,
-}
 
 /// What is known about the addresses of a server for one address family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,23 +51,12 @@ pub struct ZoneCut {
     /// The apex.
     pub name: Name,
     pub servers: Servers,
-    /// The DS set of the zone, from its parent or from a trust anchor.
-    pub ds: Option<SignedSet>,
-    /// The zone's validated DNSKEY set.
-    pub keys: Option<SignedSet>,
-    pub trust: Trust,
 }
 
 impl ZoneCut {
     /// A zone whose servers are not known yet.
     pub fn new(name: Name) -> ZoneCut {
-        ZoneCut {
-            name,
-            servers: Servers::Authoritative(Vec::new()),
-            ds: None,
-            keys: None,
-            trust: Trust::Unknown,
-        }
+        ZoneCut { name, servers: Servers::Authoritative(Vec::new()) }
     }
 
     /// A zone that is served by forwarding targets.

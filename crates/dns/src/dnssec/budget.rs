@@ -5,8 +5,10 @@
 /// What is left to spend on one message. Numbers only go down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// Verifications, priced by [`super::crypto::PublicKey::cost`].
+    /// Verifications.
     pub operations: u32,
+    /// Work of the verifications, priced by [`super::crypto::PublicKey::cost`].
+    pub work: u32,
     /// Verifications that may fail.
     pub failures: u32,
     /// SHA-1 blocks for NSEC3 hashes.
@@ -24,14 +26,29 @@ impl Budget {
     pub fn min(self, other: Budget) -> Budget {
         Budget {
             operations: self.operations.min(other.operations),
+            work: self.work.min(other.work),
             failures: self.failures.min(other.failures),
             hash_blocks: self.hash_blocks.min(other.hash_blocks),
         }
     }
 
+    /// What is left here when a share was given out and came back as `left`.
+    #[must_use]
+    pub fn after(self, share: Budget, left: Budget) -> Budget {
+        let rest =
+            |mine: u32, given: u32, back: u32| mine.saturating_sub(given.saturating_sub(back));
+        Budget {
+            operations: rest(self.operations, share.operations, left.operations),
+            work: rest(self.work, share.work, left.work),
+            failures: rest(self.failures, share.failures, left.failures),
+            hash_blocks: rest(self.hash_blocks, share.hash_blocks, left.hash_blocks),
+        }
+    }
+
     /// Pays for a verification.
     pub fn pay_operation(&mut self, cost: u32) -> Result<(), Spent> {
-        self.operations = self.operations.checked_sub(cost).ok_or(Spent)?;
+        self.operations = self.operations.checked_sub(1).ok_or(Spent)?;
+        self.work = self.work.checked_sub(cost).ok_or(Spent)?;
         Ok(())
     }
 

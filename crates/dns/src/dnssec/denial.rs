@@ -55,6 +55,11 @@ pub enum NoDs {
     NoName,
 }
 
+/// A zone says nothing about names outside of it, whatever lies between the ends of its records.
+fn concerns(zone: &Name, name: &Name) -> Result<(), DenialFault> {
+    if name.is_at_or_below(zone) { Ok(()) } else { Err(DenialFault::Missing) }
+}
+
 fn has_nsec3(sets: &[&Rrset]) -> bool {
     sets.iter().any(|set| set.rtype == Rtype::NSEC3)
 }
@@ -66,6 +71,7 @@ pub fn prove_nxdomain(
     name: &Name,
     budget: &mut Budget,
 ) -> Result<Proven, DenialFault> {
+    concerns(zone, name)?;
     if let Ok(proven) = nsec::Nsecs::new(zone, sets).nxdomain(name) {
         return Ok(proven);
     }
@@ -83,6 +89,7 @@ pub fn prove_no_data(
     rtype: Rtype,
     budget: &mut Budget,
 ) -> Result<Proven, DenialFault> {
+    concerns(zone, name)?;
     if let Ok(proven) = nsec::Nsecs::new(zone, sets).no_data(name, rtype) {
         return Ok(proven);
     }
@@ -100,6 +107,7 @@ pub fn prove_expansion(
     labels: u8,
     budget: &mut Budget,
 ) -> Result<Proven, DenialFault> {
+    concerns(zone, name)?;
     if let Ok(proven) = nsec::Nsecs::new(zone, sets).expansion(name, labels) {
         return Ok(proven);
     }
@@ -116,6 +124,7 @@ pub fn prove_no_ds(
     name: &Name,
     budget: &mut Budget,
 ) -> Result<NoDs, DenialFault> {
+    concerns(zone, name)?;
     if let Ok(found) = nsec::Nsecs::new(zone, sets).no_ds(name) {
         return Ok(found);
     }

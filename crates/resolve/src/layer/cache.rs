@@ -7,7 +7,7 @@ use dns::{Name, Rcode, Rdatas, Rrset, Rtype};
 use store::cache::entry::{Body, SignedSet};
 use store::cache::{Hit, Rank};
 
-use super::{Hooks, Layer, QueryContext};
+use super::{Hooks, Layer, QueryContext, validate};
 use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
 use crate::limits::ALIASES_MAX;
@@ -82,24 +82,47 @@ impl Layer for CacheLayer {
     }
 }
 
-/// May data of this rank answer a question?
-fn is_answerable(ctx: &QueryContext<'_>, rank: Rank) -> bool {
-    let checking_disabled = ctx.query.flags.contains(QueryFlags::DNSSEC_CD);
-    let is_address = matches!(ctx.query.purpose, Purpose::Address { .. });
-    (rank.is_auth() || is_address) && (checking_disabled || !rank.is_bogus())
+/// Which ranks may answer a question. What nobody has validated serves those who validate
+/// themselves, and names that no trust anchor covers.
+#[derive(Clone, Copy)]
+struct Standard {
+    checking_disabled: bool,
+    is_covered: bool,
+    is_address: bool,
+}
+
+impl Standard {
+    fn of(ctx: &QueryContext<'_>) -> Standard {
+        let query = &*ctx.query;
+        let anchors = &ctx.core.settings.trust_anchors;
+        Standard {
+            checking_disabled: query.flags.intersects(QueryFlags::DNSSEC_CD | QueryFlags::STUB),
+            is_covered: anchors.closest_for(&query.name, query.rtype).is_some(),
+            is_address: matches!(query.purpose, Purpose::Address { .. }),
+        }
+    }
+
+    fn admits(self, rank: Rank) -> bool {
+        if !rank.is_auth() {
+            return self.is_address && !rank.is_bogus();
+        }
+        let is_validated = rank.is_secure() || rank.is_insecure();
+        is_validated || self.checking_disabled || (!self.is_covered && !rank.is_bogus())
+    }
 }
 
 fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     let now = ctx.now.unix.seconds();
     let (name, rtype) = (ctx.query.name.clone(), ctx.query.rtype);
+    let standard = Standard::of(ctx);
     if let Some(hit) = ctx.core.cache.peek(now, &name, rtype)
-        && is_answerable(ctx, hit.rank)
+        && standard.admits(hit.rank)
+        && has_soa(&hit.body)
     {
         return Some(from_hit(hit, &name, rtype));
     }
     let mut found = None;
-    let cd = ctx.query.flags.contains(QueryFlags::DNSSEC_CD);
-    let is_good = |hit: &Hit| hit.rank.is_auth() && (cd || !hit.rank.is_bogus());
+    let is_good = |hit: &Hit| hit.rank.is_auth() && standard.admits(hit.rank);
     ctx.core.cache.walk(now, &name, 0, |at, apex| {
         if at == &name {
             let cname = apex.cname.filter(|hit| rtype != Rtype::CNAME && is_good(hit));
@@ -117,10 +140,20 @@ fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     found
 }
 
+/// Is it more than the proofs that came with a referral? Those answer nobody, the SOA is missing.
+fn has_soa(body: &Body) -> bool {
+    match body {
+        Body::NoData { proofs } => {
+            proofs.is_empty() || proofs.iter().any(|signed| signed.set.rtype == Rtype::SOA)
+        }
+        Body::Records { .. } | Body::NxDomain { .. } => true,
+    }
+}
+
 /// A reply made of what the store says about a question.
 fn from_hit(hit: Hit, name: &Name, rtype: Rtype) -> (Reply, Outcome) {
     let ttl = u32::try_from(hit.ttl_left.max(0)).unwrap_or(0);
-    let mut reply = Reply::new(Source::Cache, Rcode::NOERROR);
+    let mut reply = Reply { rank: hit.rank, ..Reply::new(Source::Cache, Rcode::NOERROR) };
     let aged = |mut signed: SignedSet| {
         signed.set.ttl = signed.set.ttl.min(ttl);
         signed
@@ -153,7 +186,7 @@ fn alias(
     let ttl = u32::try_from(hit.ttl_left.max(0)).unwrap_or(0);
     let Body::Records { rdatas, signatures, proofs } = hit.body else { return None };
     let first = Name::from_wire(rdatas.iter().next()?).ok()?;
-    let mut reply = Reply::new(Source::Cache, Rcode::NOERROR);
+    let mut reply = Reply { rank: hit.rank, ..Reply::new(Source::Cache, Rcode::NOERROR) };
     let target = if rtype == Rtype::DNAME {
         match name.substitute(owner, &first) {
             Ok(target) => target,
@@ -198,10 +231,12 @@ fn stash(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
     match outcome {
         Outcome::Referral { cut } => {
             for signed in reply.authority.iter().filter(|s| s.set.owner == cut.name) {
-                if signed.set.rtype == Rtype::NS {
+                let is_good_ds = signed.set.rtype == Rtype::DS && signed.rank.is_secure();
+                if signed.set.rtype == Rtype::NS || is_good_ds {
                     put(ctx, signed, &[]);
                 }
             }
+            put_no_ds(ctx, reply, &cut.name);
             for signed in &reply.additional {
                 put(ctx, signed, &[]);
             }
@@ -220,9 +255,13 @@ fn put_answer(ctx: &mut QueryContext<'_>, reply: &Reply) {
     for signed in &reply.answer {
         // The CNAME that a DNAME implies is derived again when it is needed.
         if !(below_dname && signed.set.rtype == Rtype::CNAME) {
-            let proofs: &[SignedSet] =
-                if signed.signatures.is_empty() { &[] } else { &reply.authority };
-            put(ctx, signed, proofs);
+            // RFC 4035 §3.1.3.3.
+            let proofs: Vec<SignedSet> = if validate::claims_expansion(signed) {
+                reply.authority.iter().filter(|s| s.set.rtype.is_denial()).cloned().collect()
+            } else {
+                Vec::new()
+            };
+            put(ctx, signed, &proofs);
         }
         below_dname = signed.set.rtype == Rtype::DNAME;
     }
@@ -231,6 +270,26 @@ fn put_answer(ctx: &mut QueryContext<'_>, reply: &Reply) {
 fn put(ctx: &mut QueryContext<'_>, signed: &SignedSet, proofs: &[SignedSet]) {
     let now = ctx.now.unix.seconds();
     let put = ctx.core.cache.stash(now, &signed.set, &signed.signatures, signed.rank, proofs);
+    if put.is_err() {
+        ctx.core.counters.store_errors += 1;
+    }
+}
+
+/// Keeps the validated proof of a referral that a zone has no DS.
+fn put_no_ds(ctx: &mut QueryContext<'_>, reply: &Reply, zone: &Name) {
+    let has_ds = reply.find_authority(zone, Rtype::DS).is_some();
+    if has_ds || !reply.rank.is_auth() {
+        return;
+    }
+    let proofs: Vec<SignedSet> = reply
+        .authority
+        .iter()
+        .filter(|signed| signed.set.rtype.is_denial() && signed.rank.is_secure())
+        .cloned()
+        .collect();
+    let Some(ttl) = proofs.iter().map(|signed| signed.set.ttl).min() else { return };
+    let now = ctx.now.unix.seconds();
+    let put = ctx.core.cache.stash_no_data(now, zone, Rtype::DS, ttl, reply.rank, &proofs);
     if put.is_err() {
         ctx.core.counters.store_errors += 1;
     }
@@ -247,7 +306,10 @@ fn put_absence(
     let soa = reply.authority.iter().find(|signed| signed.set.rtype == Rtype::SOA);
     let minimum = soa.and_then(|soa| soa.set.rdatas.iter().next().and_then(SoaView::new));
     let ttl = soa.zip(minimum).map_or(0, |(soa, view)| soa.set.ttl.min(view.minimum()));
-    let rank = soa.map_or(first_rank(ctx), |soa| soa.rank);
+    let rank = match reply.rank {
+        Rank::OMIT => soa.map_or(first_rank(ctx), |soa| soa.rank),
+        validated => validated,
+    };
     let (now, cache) = (ctx.now.unix.seconds(), &mut ctx.core.cache);
     let put = if *outcome == Outcome::NxDomain {
         cache.stash_nxdomain(now, &name, ttl, rank, &reply.authority)

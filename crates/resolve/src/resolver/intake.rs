@@ -9,6 +9,7 @@ use crate::action::Action;
 use crate::client::{Client, ClientProtocol};
 use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
+use crate::layer::validate::Chain;
 use crate::limits::{REQUEST_TIME_MAX, REQUESTS_MAX, REQUESTS_PER_CLIENT_MAX};
 use crate::plan::Plan;
 use crate::request::{Budget, ClientEdns, Request, RequestId, Response};
@@ -54,6 +55,8 @@ impl Resolver {
             deadline: now.mono + REQUEST_TIME_MAX,
             cached: true,
             bound: None,
+            chain: Chain::default(),
+            bogus: None,
             forward: None,
             following: None,
             gave_up: false,
@@ -135,6 +138,7 @@ fn flags(settings: &Settings, checking_disabled: bool) -> QueryFlags {
     flags.set(QueryFlags::NO_0X20, settings.no_0x20);
     flags.set(QueryFlags::ALWAYS_CUT, settings.always_cut);
     flags.set(QueryFlags::REORDER_RR, settings.reorder_rr);
+    flags.set(QueryFlags::DNSSEC_WANT, !settings.trust_anchors.is_empty());
     flags.set(QueryFlags::DNSSEC_CD, checking_disabled);
     flags
 }

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use dns::Name;
-use resolve::{Forward, ForwardKind, GlueMode, Settings, Via};
+use dns::{Name, zonefile};
+use resolve::{Forward, ForwardKind, GlueMode, Settings, TrustAnchors, Via};
 
 /// EDNS payload in scenarios, both ways.
 const UDP_SIZE: u16 = 4096;
@@ -131,6 +131,7 @@ impl Config {
                 targets: vec![(SocketAddr::new(address, 53), Via::Udp)],
             });
         }
+        settings.trust_anchors = Arc::new(self.anchors()?);
         for (key, slot) in [("min_ttl", &mut settings.ttl_min), ("max_ttl", &mut settings.ttl_max)]
         {
             if let Some(value) = self.feature(key) {
@@ -138,6 +139,23 @@ impl Config {
             }
         }
         Ok(settings)
+    }
+
+    /// The trust anchors, positive and negative.
+    fn anchors(&self) -> Result<TrustAnchors, String> {
+        let mut anchors = TrustAnchors::new();
+        let defaults = zonefile::Settings { ttl: Some(0), ..zonefile::Settings::default() };
+        for line in &self.trust_anchors {
+            let sets = zonefile::rrsets(line.as_bytes(), &defaults)
+                .map_err(|fault| format!("trust-anchor: {fault}"))?;
+            sets.iter().for_each(|set| anchors.add_set(set));
+        }
+        let name = |text: &String| {
+            Name::from_text(text.as_bytes(), &Name::root())
+                .map_err(|fault| format!("domain-insecure: {fault}"))
+        };
+        anchors.set_negative(self.insecure.iter().map(name).collect::<Result<Vec<_>, _>>()?);
+        Ok(anchors)
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Chain {
     pub(super) sets: Vec<SignedSet>,
     pub(super) links: u8,
     pub(super) end: End,
+    /// A CNAME was found that is another than the DNAME above it implies.
+    pub(super) contradictory: bool,
 }
 
 /// Follows the chain from a question through the sets of an answer section. `one_link`: believe the
@@ -41,7 +43,7 @@ pub(super) fn unroll(
     apex: &Name,
     one_link: bool,
 ) -> Chain {
-    let mut chain = Chain { sets: Vec::new(), links: 0, end: End::Records };
+    let mut chain = Chain { sets: Vec::new(), links: 0, end: End::Records, contradictory: false };
     let mut at = name.clone();
     loop {
         let is_outside = !at.is_at_or_below(apex);
@@ -52,11 +54,14 @@ pub(super) fn unroll(
         // A DNAME above the name comes first. If CNAME is what was asked for, the one that the
         // DNAME implies is the answer, as upstream has it.
         let dname = covering(answer, &at);
-        if let Some(signed) = find(answer, &at, rtype).filter(|_| dname.is_none()) {
-            chain.sets.push(signed.clone());
+        let before = chain.sets.len();
+        if dname.is_none() {
+            chain.sets.extend(asked_for(answer, &at, rtype).cloned());
+        }
+        if chain.sets.len() > before {
             return chain;
         }
-        let next = match step(answer, dname, &at, &mut chain.sets) {
+        let next = match step(answer, dname, &at, &mut chain) {
             Ok(Some(next)) => next,
             Ok(None) => {
                 chain.end = End::Name(at);
@@ -84,21 +89,34 @@ fn covering<'a>(answer: &'a [SignedSet], at: &Name) -> Option<&'a SignedSet> {
     answer.iter().find(|signed| signed.set.rtype == Rtype::DNAME && at.is_below(&signed.set.owner))
 }
 
+/// The sets at a name that a question for a type asks for.
+fn asked_for<'a>(
+    answer: &'a [SignedSet],
+    name: &'a Name,
+    rtype: Rtype,
+) -> impl Iterator<Item = &'a SignedSet> {
+    answer.iter().filter(move |signed| {
+        (signed.set.rtype == rtype || rtype == Rtype::ANY) && signed.set.owner == *name
+    })
+}
+
 /// The target of the alias at a name, if there is one; its sets are added.
 fn step(
     answer: &[SignedSet],
     dname: Option<&SignedSet>,
     at: &Name,
-    sets: &mut Vec<SignedSet>,
+    chain: &mut Chain,
 ) -> Result<Option<Name>, NameFault> {
     if let Some(signed) = dname {
-        let target = signed.set.rdatas.iter().next().and_then(|rdata| Name::from_wire(rdata).ok());
-        let Some(target) = target else { return Ok(None) };
+        let Some(target) = target_of(&signed.set) else { return Ok(None) };
         let Some(next) = at.substitute(&signed.set.owner, &target)? else { return Ok(None) };
-        if !sets.contains(signed) {
-            sets.push(signed.clone());
+        if !chain.sets.contains(signed) {
+            chain.sets.push(signed.clone());
         }
-        sets.push(synthesised(at, &next, &signed.set));
+        let made = synthesised(at, &next, &signed.set);
+        chain.contradictory |= find(answer, at, Rtype::CNAME)
+            .is_some_and(|sent| target_of(&sent.set) != Some(next.clone()));
+        chain.sets.push(made);
         return Ok(Some(next));
     }
     let Some(signed) = find(answer, at, Rtype::CNAME) else { return Ok(None) };
@@ -108,8 +126,13 @@ fn step(
     if signed.set.rdatas.len() > 1 {
         signed.set.rdatas = std::iter::once(rdata.to_vec()).collect();
     }
-    sets.push(signed);
+    chain.sets.push(signed);
     Ok(Some(target))
+}
+
+/// The name that a CNAME or DNAME leads to.
+fn target_of(set: &Rrset) -> Option<Name> {
+    set.rdatas.iter().next().and_then(|rdata| Name::from_wire(rdata).ok())
 }
 
 /// The CNAME that a DNAME implies (RFC 6672 §3.1); it has no signature of its own.

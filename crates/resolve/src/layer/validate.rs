@@ -1,0 +1,267 @@
+//! The validator: is what a reply says secure, insecure or bogus (RFC 4033 §5, RFC 4035 §5)?
+//!
+//! It works in two passes over a fresh reply. The first finds for each set the zone whose keys must
+//! have signed it and how far that zone is trusted; what is missing for that is asked for, one link
+//! at a time, and the hook yields ([`chain`]). The second checks signatures ([`sets`]) and proofs of
+//! absence ([`negative`], [`referral`]), from a budget. What comes from the store was validated
+//! before.
+//!
+//! A bogus reply is treated like one of no use: another server may have better data. When nobody is
+//! left the request fails, with an extended error that says why.
+
+mod chain;
+mod negative;
+mod referral;
+mod sets;
+
+use dns::dnssec::Budget;
+use dns::{Name, Rcode, Rtype};
+
+pub use chain::{Chain, Delegation};
+use chain::{Pending, note_ds, take_deliveries};
+pub(crate) use sets::claims_expansion;
+
+use super::{Hooks, Layer, QueryContext, RequestContext};
+use crate::extended_error::Verdict;
+use crate::flags::QueryFlags;
+use crate::limits::{
+    BOGUS_REPLIES_MAX, MESSAGE_CRYPTO_FAILURES_MAX, MESSAGE_CRYPTO_OPERATIONS_MAX,
+    MESSAGE_CRYPTO_WORK_MAX, MESSAGE_HASH_BLOCKS_MAX, TCP_PER_ADDRESS_MAX, UDP_PER_ADDRESS_MAX,
+    USELESS_REPLIES_MAX,
+};
+use crate::query::{Outcome, Purpose};
+use crate::reply::{Reply, Source};
+use crate::state::State;
+use crate::trace;
+
+/// The name in the stack.
+pub const NAME: &str = "validate";
+
+/// What may be spent on one message.
+const MESSAGE_BUDGET: Budget = Budget {
+    operations: MESSAGE_CRYPTO_OPERATIONS_MAX,
+    work: MESSAGE_CRYPTO_WORK_MAX,
+    failures: MESSAGE_CRYPTO_FAILURES_MAX,
+    hash_blocks: MESSAGE_HASH_BLOCKS_MAX,
+};
+
+/// The layer; what it knows is in the requests and in the store.
+#[derive(Debug, Default)]
+pub struct Validate;
+
+/// Why a reply was not found good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stop {
+    /// A link of the chain has to be asked for.
+    Pending,
+    /// The reply is bogus; another server may send a better one.
+    Bogus(Verdict),
+    /// The chain to the zone is broken, whatever its servers send.
+    Broken(Verdict),
+}
+
+impl From<Pending> for Stop {
+    fn from(_: Pending) -> Stop {
+        Stop::Pending
+    }
+}
+
+impl Layer for Validate {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn hooks(&self) -> Hooks {
+        Hooks::CONSUME | Hooks::ANSWER_FINALIZE
+    }
+
+    fn is_transparent(&self) -> bool {
+        true
+    }
+
+    fn consume(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
+        if state == State::Fail || ctx.query.reply.is_none() {
+            return state;
+        }
+        let Some(mut outcome) = ctx.query.outcome.take() else { return state };
+        let Some(mut reply) = ctx.query.reply.take() else { return state };
+        take_deliveries(ctx);
+        let judged = judge(ctx, &mut reply, &mut outcome);
+        let state = match judged {
+            Ok(()) => {
+                conclude(ctx, &reply, &outcome);
+                ctx.query.outcome = Some(outcome);
+                state
+            }
+            Err(Stop::Pending) => {
+                ctx.query.outcome = Some(outcome);
+                State::Yield
+            }
+            Err(Stop::Bogus(verdict)) => reject(ctx, &reply, verdict),
+            Err(Stop::Broken(verdict)) => {
+                trace!(ctx, Validate, "<= broken chain of trust: {verdict:?}");
+                ctx.request.bogus = Some(verdict);
+                State::Fail
+            }
+        };
+        ctx.query.reply = Some(reply);
+        state
+    }
+
+    fn answer_finalize(&mut self, ctx: &mut RequestContext<'_>, state: State) -> State {
+        let request = &mut *ctx.request;
+        if let Some(secure) = request.chain.secure {
+            let response = &request.response;
+            let is_empty = response.answer.is_empty() && response.authority.is_empty();
+            let is_answer = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+            request.response.authentic = secure && is_answer && !is_empty && !request.header.cd();
+        }
+        state
+    }
+}
+
+/// Validates a reply. Sets the ranks of its sets and of itself, bounds their TTLs, and leaves of
+/// the authority section what proves something.
+fn judge(ctx: &mut QueryContext<'_>, reply: &mut Reply, outcome: &mut Outcome) -> Result<(), Stop> {
+    if !reply.is_fresh() {
+        return Ok(());
+    }
+    let settings = ctx.core.settings.clone();
+    if settings.trust_anchors.is_empty() || ctx.query.flags.contains(QueryFlags::STUB) {
+        sets::drop_needless_proofs(reply, outcome);
+        return Ok(());
+    }
+    let Some(cut) = ctx.query.cut.as_ref().map(|cut| cut.name.clone()) else { return Ok(()) };
+    if ctx.request.checking_disabled() {
+        sets::drop_needless_proofs(reply, outcome);
+        return Ok(());
+    }
+    match outcome {
+        Outcome::Deeper | Outcome::Unminimised => Ok(()),
+        Outcome::Referral { cut: child } => {
+            let child = child.name.clone();
+            referral::validate(ctx, reply, &cut, &child)
+        }
+        Outcome::Failed(rcode) if *rcode != Rcode::YXDOMAIN => Ok(()),
+        Outcome::Answer | Outcome::Alias { .. } | Outcome::Failed(_) => {
+            validate_positive(ctx, reply, outcome, &cut)?;
+            if ctx.query.purpose == Purpose::Trust && matches!(outcome, Outcome::Alias { .. }) {
+                // A name with an alias is no zone cut, and that is all that was asked.
+                note_ds(ctx, reply, outcome);
+                *outcome = Outcome::NoData;
+                reply.answer.clear();
+            }
+            Ok(())
+        }
+        Outcome::NoData | Outcome::NxDomain => validate_negative(ctx, reply, outcome, &cut),
+    }
+}
+
+fn validate_positive(
+    ctx: &mut QueryContext<'_>,
+    reply: &mut Reply,
+    outcome: &Outcome,
+    cut: &Name,
+) -> Result<(), Stop> {
+    sets::drop_needless_proofs(reply, outcome);
+    let bases = sets::bases(ctx, cut, &reply.answer)?;
+    let mut budget = MESSAGE_BUDGET.min(ctx.request.chain.budget);
+    let share = budget;
+    let validated = sets::verify_all(ctx, &mut reply.answer, &bases, &mut budget)
+        .and_then(|expansions| negative::expansions(ctx, reply, &expansions, &mut budget));
+    spend(ctx, share, budget);
+    validated?;
+    reply.rank = sets::least_rank(&reply.answer);
+    if reply.contradictory && reply.rank.is_secure() {
+        // The DNAME is good, the CNAME that came with it is not.
+        return Err(Stop::Bogus(Verdict::Signature));
+    }
+    Ok(())
+}
+
+fn validate_negative(
+    ctx: &mut QueryContext<'_>,
+    reply: &mut Reply,
+    outcome: &Outcome,
+    cut: &Name,
+) -> Result<(), Stop> {
+    let bases = sets::bases(ctx, cut, &reply.answer)?;
+    let denial = negative::bases(ctx, reply, cut)?;
+    let mut budget = MESSAGE_BUDGET.min(ctx.request.chain.budget);
+    let share = budget;
+    let validated = sets::verify_all(ctx, &mut reply.answer, &bases, &mut budget)
+        .and_then(|expansions| negative::expansions(ctx, reply, &expansions, &mut budget))
+        .and_then(|()| negative::validate(ctx, reply, outcome, &denial, &mut budget));
+    spend(ctx, share, budget);
+    reply.rank = sets::lesser(validated?, sets::least_rank(&reply.answer));
+    Ok(())
+}
+
+/// Takes what a message has cost from what its request may spend.
+fn spend(ctx: &mut QueryContext<'_>, share: Budget, left: Budget) {
+    let chain = &mut ctx.request.chain;
+    chain.budget = chain.budget.after(share, left);
+}
+
+/// The reply is good: notes what it says about zones and about the response.
+fn conclude(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
+    if reply.is_fresh() && reply.rank.is_secure() {
+        trace!(ctx, Validate, "<= answer valid, OK");
+    }
+    ctx.request.bogus = None;
+    let is_final = matches!(
+        outcome,
+        Outcome::Answer
+            | Outcome::NoData
+            | Outcome::NxDomain
+            | Outcome::Alias { .. }
+            | Outcome::Failed(_)
+    );
+    if !is_final {
+        return;
+    }
+    if ctx.query.rtype == Rtype::DS {
+        note_ds(ctx, reply, outcome);
+    }
+    if ctx.query.is_for_client() && ctx.query.parent.is_none() {
+        let chain = &mut ctx.request.chain;
+        chain.secure = Some(chain.secure.unwrap_or(true) && reply.rank.is_secure());
+    }
+}
+
+/// The reply is bogus. Another server of the zone may have better data, so the round goes on
+/// without this one, a bounded number of times.
+fn reject(ctx: &mut QueryContext<'_>, reply: &Reply, verdict: Verdict) -> State {
+    trace!(ctx, Validate, "<= bogus: {verdict:?}");
+    ctx.core.counters.bogus_replies += 1;
+    ctx.request.bogus = Some(verdict);
+    ctx.request.chain.bogus_replies += 1;
+    keep_good_parts(ctx, reply);
+    let (Source::Upstream { address, .. }, Some(round)) = (&reply.source, &mut ctx.query.round)
+    else {
+        return State::Fail;
+    };
+    if ctx.request.chain.bogus_replies > BOGUS_REPLIES_MAX {
+        return State::Fail;
+    }
+    let tried = round.tried_mut(*address);
+    (tried.udp, tried.tcp) = (UDP_PER_ADDRESS_MAX, TCP_PER_ADDRESS_MAX);
+    tried.useless += 1;
+    round.useless += 1;
+    round.exhausted |= round.useless >= USELESS_REPLIES_MAX;
+    State::Produce
+}
+
+/// Sets whose own signatures are good may be used again, whatever else was wrong with the reply.
+fn keep_good_parts(ctx: &mut QueryContext<'_>, reply: &Reply) {
+    let now = ctx.now.unix.seconds();
+    for signed in &reply.answer {
+        let is_derived = signed.signatures.is_empty();
+        if signed.rank.is_secure() && !is_derived && !claims_expansion(signed) {
+            let (cache, set) = (&mut ctx.core.cache, &signed.set);
+            if cache.stash(now, set, &signed.signatures, signed.rank, &[]).is_err() {
+                ctx.core.counters.store_errors += 1;
+            }
+        }
+    }
+}
