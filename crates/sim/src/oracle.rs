@@ -96,6 +96,11 @@ impl<'w> Oracle<'w> {
                 return if doubtful { Verdict::Doubtful } else { Verdict::Unreachable };
             };
             let (rcode, judged) = match look(zone, &name, question.rtype) {
+                // The alias that a DNAME makes is what a question for CNAME asks for.
+                Sight::Alias(sets, source, _) if question.rtype == Rtype::CNAME => {
+                    answer.extend(sets);
+                    (Rcode::NOERROR, self.judge_set(zone, Rtype::CNAME, source))
+                }
                 Sight::Alias(sets, source, target) => {
                     answer.extend(sets);
                     judgement = judgement.max(self.judge_set(zone, Rtype::CNAME, source));

@@ -40,7 +40,10 @@ impl Zone {
                     self.refer(cut, node, dnssec, &mut out);
                     None
                 }
-                Found::Below(dname) => self.rename(&name, dname, dnssec, &mut out),
+                Found::Below(dname) => self
+                    .rename(&name, dname, dnssec, &mut out)
+                    // The alias made here is what a question for CNAME asks for.
+                    .filter(|_| question.rtype != Rtype::CNAME),
                 Found::Exact(node) => {
                     let followed = self.at(&name, node, None, question.rtype, dnssec, &mut out);
                     if followed.is_none() && !node.is_some_and(|node| has(node, question.rtype)) {

@@ -3,6 +3,7 @@
 
 mod amplification;
 mod scenarios;
+mod seeds;
 mod sharing;
 mod spoofing;
 mod town;
