@@ -176,8 +176,9 @@ async fn work(
     let host = Rc::new(DaemonHost::new(worker.clone(), watches, directory, workers));
 
     open_from_command_line(&host, options, sockets)?;
-    open_control(&host)?;
     let interpreter = configure(&host, options)?;
+    // After the configuration, which expects to see its own endpoints only.
+    open_control(&host)?;
     let program = Rc::new(Program::new(host.clone(), interpreter, options.quiet));
     host.set_program(&program);
     worker.apply();
