@@ -33,6 +33,7 @@ use crate::failures::Failures;
 use crate::keyed::Keyed;
 use crate::layer::cache::CacheLayer;
 use crate::layer::iterate::Iterate;
+use crate::layer::local_data::LocalData;
 use crate::layer::refuse_nord::RefuseNord;
 use crate::layer::stack::{LayerStack, Place};
 use crate::layer::validate::Validate;
@@ -99,6 +100,7 @@ impl Resolver {
             let _inserted = layers.insert(layer, Place::Last);
         };
         push(Box::new(RefuseNord) as Box<dyn crate::layer::Layer>);
+        push(Box::<LocalData>::default());
         push(Box::new(Iterate));
         push(Box::new(Validate));
         push(Box::new(CacheLayer));

@@ -135,12 +135,9 @@ pub(crate) fn take_in<'a>(wire: &'a [u8], settings: &Settings) -> Intake<'a> {
             Some(Rcode::BADVERS)
         }
         Some(_) if edns.is_some_and(|edns| edns.is_malformed()) => Some(Rcode::FORMERR),
-        Some(question) if question.rtype.is_meta() && question.rtype != Rtype::ANY => {
-            Some(Rcode::NOTIMP)
-        }
-        Some(question) if question.class != Class::IN && question.class != Class::CH => {
-            Some(Rcode::NOTIMP)
-        }
+        // Types and classes that are no data of a zone; upstream says so since 6.0.9.
+        Some(question) if is_unheard_of(question.rtype) => Some(Rcode::NOTIMP),
+        Some(question) if question.class != Class::IN => Some(Rcode::NOTIMP),
         Some(_) => None,
     };
     match rcode {
@@ -149,6 +146,12 @@ pub(crate) fn take_in<'a>(wire: &'a [u8], settings: &Settings) -> Intake<'a> {
         }
         None => Intake::Query(message),
     }
+}
+
+/// Types that nobody can ask a resolver for: transfers, transaction keys, OPT, and zero. ANY has an
+/// answer of its own (RFC 8482).
+fn is_unheard_of(rtype: Rtype) -> bool {
+    rtype == Rtype(0) || (rtype.is_meta() && rtype != Rtype::ANY)
 }
 
 /// A response without records. The question is copied if it can be read.

@@ -62,6 +62,8 @@ pub struct Settings {
     pub forwards: Vec<Forward>,
     /// Where validation begins, and where it does not. Without anchors nothing is validated.
     pub trust_anchors: Arc<TrustAnchors>,
+    /// Special-use names that are resolved like others, with everything below.
+    pub local_data_except: Vec<Name>,
     /// Bounds on the TTL of what is stored, in seconds (`cache.min_ttl`, `cache.max_ttl`).
     pub ttl_min: u32,
     pub ttl_max: u32,
@@ -87,6 +89,7 @@ impl Default for Settings {
             root_hints: Arc::new(Vec::new()),
             forwards: Vec::new(),
             trust_anchors: Arc::new(TrustAnchors::new()),
+            local_data_except: Vec::new(),
             ttl_min: 5,
             ttl_max: 6 * 24 * 3600,
             ns_timeout_ms: 1000,

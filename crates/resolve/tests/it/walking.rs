@@ -164,3 +164,36 @@ fn what_is_no_query_is_answered_or_dropped() {
     assert_eq!(world.ask_wire(&[0; 12]).unwrap().rcode(), Rcode::FORMERR);
     assert!(world.asked.is_empty());
 }
+
+#[test]
+fn special_names_never_leave() {
+    let mut world = World::new(small_internet);
+    for (name, rtype, rcode, answer) in [
+        ("www.test.", Rtype::A, Rcode::NXDOMAIN, vec![]),
+        ("x.onion.", Rtype::AAAA, Rcode::NXDOMAIN, vec![]),
+        ("1.0.0.10.in-addr.arpa.", Rtype::PTR, Rcode::NXDOMAIN, vec![]),
+        ("foo.localhost.", Rtype::A, Rcode::NOERROR, vec!["foo.localhost. A 127.0.0.1"]),
+        ("localhost.", Rtype::MX, Rcode::NOERROR, vec![]),
+        (
+            "1.0.0.127.in-addr.arpa.",
+            Rtype::PTR,
+            Rcode::NOERROR,
+            vec!["1.0.0.127.in-addr.arpa. PTR localhost."],
+        ),
+        ("2.0.0.127.in-addr.arpa.", Rtype::PTR, Rcode::NXDOMAIN, vec![]),
+    ] {
+        let got = world.ask(name, rtype);
+        assert_eq!(
+            (got.rcode(), got.answer()),
+            (rcode, answer.iter().map(|s| s.to_string()).collect()),
+            "{name}"
+        );
+        assert!(got.message().header().aa());
+    }
+    assert_eq!(
+        world.ask("www.example.", Rtype::ANY).answer(),
+        ["www.example. HINFO \"RFC8482\" \"\""]
+    );
+    assert_eq!(world.ask("www.example.", Rtype::AXFR).rcode(), Rcode::NOTIMP);
+    assert!(world.asked.is_empty());
+}
