@@ -1,7 +1,9 @@
 //! Where chains of trust begin and where they are not looked for: the operator's trust anchors
 //! (RFC 4033 §2) and negative trust anchors (RFC 7646), as data in force.
 //!
-//! How anchors are kept up to date is in [`managed`], how they are written in files in [`file`].
+//! How they are written in files is in [`file`].
+
+pub mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -3,9 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use dns::Name;
+use dns::{Name, Rrset};
 use lua::host::{AnchorTunable, HostError, TrustAnchors};
+
+use resolve::trust_anchors;
 
 use super::DaemonHost;
 
@@ -18,7 +21,8 @@ const ROOT_ANCHORS: [&str; 2] = [
 /// What is trusted and what is not.
 #[derive(Default)]
 pub(super) struct State {
-    records: RefCell<Vec<(Name, String)>>,
+    /// Each record as a set, and as the operator wrote it.
+    records: RefCell<Vec<(Rrset, String)>>,
     insecure: RefCell<Vec<Name>>,
     tunables: RefCell<BTreeMap<u8, u64>>,
     configured: Cell<bool>,
@@ -26,14 +30,27 @@ pub(super) struct State {
 
 impl State {
     fn add(&self, record: &str) -> Result<(), HostError> {
-        let owner = record.split_ascii_whitespace().next().unwrap_or_default();
-        let usable = record.split_ascii_whitespace().any(|word| matches!(word, "DS" | "DNSKEY"));
-        let name = Name::from_text(owner.as_bytes(), &Name::root()).ok().filter(|_| usable);
-        let name = name.ok_or_else(|| {
-            HostError::refused(format!("'{record}' is neither a DS nor a DNSKEY record"))
-        })?;
-        self.records.borrow_mut().push((name, record.trim().to_owned()));
+        let sets = trust_anchors::file::read(record)
+            .map_err(|fault| HostError::refused(format!("'{record}': {fault}")))?;
+        let text = record.trim();
+        self.records.borrow_mut().extend(sets.into_iter().map(|set| (set, text.to_owned())));
         Ok(())
+    }
+
+    /// The anchors as the resolver takes them.
+    fn in_force(&self) -> resolve::TrustAnchors {
+        let mut anchors = resolve::TrustAnchors::new();
+        self.records.borrow().iter().for_each(|(set, _)| anchors.add_set(set));
+        anchors.set_negative(self.insecure.borrow().iter().cloned());
+        anchors
+    }
+}
+
+impl DaemonHost {
+    /// Hands the anchors to the resolver.
+    fn put_anchors_in_force(&self) {
+        let anchors = Arc::new(self.anchors.in_force());
+        self.worker.change_settings(|settings| settings.trust_anchors = anchors);
     }
 }
 
@@ -43,30 +60,44 @@ impl TrustAnchors for DaemonHost {
             action: format!("trust anchors '{}'", path.display()),
             source,
         })?;
-        let lines = text.lines().map(|line| line.split(';').next().unwrap_or_default().trim());
-        for record in lines.filter(|line| !line.is_empty()) {
-            self.anchors.add(record)?;
-        }
+        let sets = trust_anchors::file::read(&text).map_err(|fault| {
+            HostError::refused(format!(
+                "[ ta ] ERROR: failed to read anchors from '{}' ({fault})",
+                path.display()
+            ))
+        })?;
+        let records = sets.into_iter().map(|set| {
+            let text = set.to_string();
+            (set, text)
+        });
+        self.anchors.records.borrow_mut().extend(records);
         self.anchors.configured.set(true);
+        self.put_anchors_in_force();
         Ok(())
     }
 
     fn anchors_add(&self, record: &str) -> Result<(), HostError> {
         self.anchors.add(record)?;
         self.anchors.configured.set(true);
+        self.put_anchors_in_force();
         Ok(())
     }
 
     fn anchors_remove(&self, zone: &Name) -> bool {
         self.anchors.configured.set(true);
-        let mut records = self.anchors.records.borrow_mut();
-        let before = records.len();
-        records.retain(|(owner, _)| owner != zone);
-        before != records.len()
+        let removed = {
+            let mut records = self.anchors.records.borrow_mut();
+            let before = records.len();
+            records.retain(|(set, _)| set.owner != *zone);
+            before != records.len()
+        };
+        self.put_anchors_in_force();
+        removed
     }
 
     fn anchors_set_insecure(&self, zones: &[Name]) -> Result<(), HostError> {
         *self.anchors.insecure.borrow_mut() = zones.to_vec();
+        self.put_anchors_in_force();
         Ok(())
     }
 
@@ -76,7 +107,8 @@ impl TrustAnchors for DaemonHost {
 
     fn anchors(&self, zone: Option<&Name>) -> Vec<(Name, String)> {
         let mut by_zone: Vec<(Name, String)> = Vec::new();
-        for (owner, record) in self.anchors.records.borrow().iter() {
+        for (set, record) in self.anchors.records.borrow().iter() {
+            let owner = &set.owner;
             if zone.is_some_and(|zone| zone != owner) {
                 continue;
             }
@@ -110,6 +142,8 @@ impl TrustAnchors for DaemonHost {
     }
 
     fn anchors_load_default(&self) -> Result<(), HostError> {
-        ROOT_ANCHORS.iter().try_for_each(|record| self.anchors.add(record))
+        ROOT_ANCHORS.iter().try_for_each(|record| self.anchors.add(record))?;
+        self.put_anchors_in_force();
+        Ok(())
     }
 }

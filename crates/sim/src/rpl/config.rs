@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use dns::{Name, zonefile};
-use resolve::{Forward, ForwardKind, GlueMode, Settings, TrustAnchors, Via};
+use dns::Name;
+use resolve::{Forward, ForwardKind, GlueMode, Settings, TrustAnchors, Via, trust_anchors};
 
 /// EDNS payload in scenarios, both ways.
 const UDP_SIZE: u16 = 4096;
@@ -146,9 +146,8 @@ impl Config {
     /// The trust anchors, positive and negative.
     fn anchors(&self) -> Result<TrustAnchors, String> {
         let mut anchors = TrustAnchors::new();
-        let defaults = zonefile::Settings { ttl: Some(0), ..zonefile::Settings::default() };
         for line in &self.trust_anchors {
-            let sets = zonefile::rrsets(line.as_bytes(), &defaults)
+            let sets = trust_anchors::file::read(line)
                 .map_err(|fault| format!("trust-anchor: {fault}"))?;
             sets.iter().for_each(|set| anchors.add_set(set));
         }
