@@ -9,6 +9,7 @@ use crate::limits::TREE_DEPTH_MAX;
 
 /// Whether everything that `meta` leads to is sound.
 pub(super) fn check(map: &[u8], meta: &Meta) -> Result<(), Damage> {
+    meta.check_kinds()?;
     let pages = Pages::new(map, meta)?;
     let words =
         usize::try_from(pages.count().div_ceil(64)).map_err(|_| Damage("too many pages"))?;

@@ -166,7 +166,7 @@ impl Opening<'_> {
         };
         // Others who use the file have checked it, and changed it since.
         if claimed && let Err(damage) = environment.check() {
-            return Ok(Err(Distrust::Damaged(damage.0)));
+            return Ok(Err(damage.into()));
         }
         self.finish(environment).map(Ok)
     }
@@ -253,12 +253,16 @@ impl Opening<'_> {
         if meta.page_bytes != fault::page_bytes() {
             return Ok(Err(Distrust::Damaged("its pages are of another machine's size")));
         }
+        let ours = data.is_stamped();
         let header = match data.find(&meta, HEADER_KEY)? {
             Ok(header) => header,
-            Err(damage) => return Ok(Err(Distrust::Damaged(damage.0))),
+            Err(damage) if ours => return Ok(Err(damage.into())),
+            Err(_) => None,
         };
         match header.as_deref().map(header::parse) {
-            Some(Some(Header::Ours(secret))) => Ok(Ok(secret)),
+            Some(Some(Header::Ours(secret))) => {
+                Ok(meta.check_kinds().map(|()| secret).map_err(|damage| damage.into()))
+            }
             Some(Some(Header::Other(found))) if claimed => Ok(Err(Distrust::OtherFormat(found))),
             Some(Some(Header::Other(found))) => Err(StoreError::OtherFormat {
                 path: directory.to_owned(),
@@ -266,7 +270,7 @@ impl Opening<'_> {
                 ours: FORMAT_VERSION,
             }),
             Some(None) => Ok(Err(Distrust::Damaged("its header is not one"))),
-            None if data.is_stamped() => Ok(Err(Distrust::Damaged("its header is gone"))),
+            None if ours => Ok(Err(Distrust::Damaged("its header is gone"))),
             None if meta.main.entries == 0 => Ok(Err(Distrust::Foreign)),
             None => match data.find(&meta, UPSTREAM_VERSION_KEY)? {
                 Ok(Some(_)) => Ok(Err(Distrust::Foreign)),
@@ -651,9 +655,15 @@ impl Environment {
     }
 }
 
+impl From<Damage> for Distrust {
+    fn from(damage: Damage) -> Self {
+        Distrust::Damaged(damage.0)
+    }
+}
+
 /// What damage says of the environment.
 pub(super) fn distrust(damage: Damage) -> Trouble {
-    Trouble::Distrusted(Distrust::Damaged(damage.0))
+    Trouble::Distrusted(damage.into())
 }
 
 /// Where LMDB has mapped the file, which it does not tell: the header's value is in one of its

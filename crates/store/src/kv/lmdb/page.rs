@@ -35,6 +35,9 @@ const META: u16 = 0x08;
 /// Flag of a node whose data is on pages of its own.
 const BIG_DATA: u16 = 0x01;
 
+/// Flag of a tree whose keys are numbers.
+const NUMBER_KEYS: u16 = 0x08;
+
 /// Largest page that LMDB makes.
 const PAGE_BYTES_MAX: usize = 32_768;
 
@@ -64,12 +67,24 @@ pub(super) struct Meta {
 /// What a meta page says of one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tree {
+    flags: u16,
     pub(super) depth: u16,
     pub(super) branch_pages: u64,
     pub(super) leaf_pages: u64,
     pub(super) overflow_pages: u64,
     pub(super) entries: u64,
     pub(super) root: u64,
+}
+
+impl Meta {
+    /// Whether the trees are of the kinds that we use: plain, and keyed by numbers.
+    pub(super) fn check_kinds(&self) -> Result<(), Damage> {
+        if self.main.flags == 0 && self.free.flags == NUMBER_KEYS {
+            Ok(())
+        } else {
+            Err(Damage("a tree is of another kind"))
+        }
+    }
 }
 
 impl Tree {
@@ -117,6 +132,7 @@ pub(super) fn read_meta(bytes: &[u8]) -> Result<Meta, Damage> {
 
 fn read_tree(bytes: &[u8], at: usize) -> Result<Tree, Damage> {
     Ok(Tree {
+        flags: u16_at(bytes, at + 4)?,
         depth: u16_at(bytes, at + 6)?,
         branch_pages: word_at(bytes, at + 8)?,
         leaf_pages: word_at(bytes, at + 8 + WORD)?,

@@ -11,6 +11,7 @@ use crate::limits::{FREE_PAGES_CHECKED_MAX, TREE_DEPTH_MAX};
 
 /// Checks what LMDB needs to write `batch` on top of `meta`.
 pub(super) fn check_batch(pages: Pages<'_>, meta: &Meta, batch: &Overlay) -> Result<(), Damage> {
+    meta.check_kinds()?;
     check_free_list(pages, meta)?;
     if meta.main.root == NO_PAGE {
         return Ok(());
