@@ -40,13 +40,28 @@ pub const TREE_DEPTH_MAX: usize = 16;
 /// anew, once more when another process changed it in between.
 pub const OPEN_TRIES_MAX: usize = 3;
 
-/// Times that one commit is tried: as it is; after stale readers were cleared or the map grew;
-/// after everything stored was dropped; in new files.
-pub const COMMIT_TRIES_MAX: usize = 4;
+/// Times that one commit is tried: as it is; after the map grew or the files were made anew; in
+/// pieces; after everything stored was dropped. One more of each trouble may come in between.
+pub const COMMIT_TRIES_MAX: usize = 6;
+
+/// Entries in one transaction when there are few free pages.
+pub const COMMIT_PIECE_ENTRIES: usize = 16;
+
+/// From how much of the store in use on, in percent, a lack of pages is blamed on its entries.
+/// Trees that grow at random places are two thirds full, and lists of free pages are small.
+pub const FULL_PERCENT: f64 = 75.0;
+
+/// Calls of `maintain`, so about seconds, for which commits wait for a reader that pins pages.
+/// A turn takes milliseconds; whoever is asleep in one for this long is stopped or broken.
+pub const PINNED_MAINTENANCES_MAX: u32 = 10;
 
 /// Messages for the operator that wait to be taken. The newest are dropped beyond that: they
 /// repeat what the first ones said.
 pub const NOTICES_MAX: usize = 16;
+
+/// Commits that are put off without a try while a reader pins pages. A try in vain costs as
+/// much as a commit, and `maintain` asks for one anyway.
+pub const PINNED_SKIP_MAX: u32 = 1_023;
 
 /// Numbers of free pages that are checked before each write. A transaction takes some dozens of
 /// pages, from the oldest lists first.

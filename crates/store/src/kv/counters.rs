@@ -62,6 +62,8 @@ counters! {
     dropped_all,
     /// Commits put off since another process was writing.
     busy,
+    /// Commits put off since a reader held the pages that they needed.
+    pinned,
     /// Pending writes that were lost.
     lost,
     /// Files that were made anew in place of unusable ones.

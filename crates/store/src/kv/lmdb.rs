@@ -9,13 +9,13 @@
 //! | file cut off, page or list damaged    | removed and made anew; others follow by themselves|
 //! | lock file removed                     | both files made anew                              |
 //! | another process made the file larger  | mapped anew                                       |
-//! | no free page                          | stale readers cleared; else all entries dropped;  |
-//! |                                       | else files made anew                              |
+//! | no free page                          | see `commit.rs`                                   |
 //! | no slot for a reader                  | stale readers cleared                             |
 //! | another process is writing            | the batch waits for the next turn                 |
 //! | cannot be opened again                | out of use; tried again by `maintain`             |
 
 mod check;
+mod commit;
 mod environment;
 mod fault;
 mod files;
@@ -31,7 +31,7 @@ use std::ops::Bound;
 
 pub use header::FORMAT_VERSION;
 
-use environment::{Environment, Opening, Tally, Trouble, WriteFailure, distrust};
+use environment::{Environment, Opening, Trouble, WriteFailure, distrust};
 use files::Identity;
 
 use super::buffered::{Base, Committed, Entry, Notices, check_size};
@@ -60,6 +60,7 @@ pub struct Lmdb {
     /// Whether opening again failed only since another process was at it.
     retry_soon: bool,
     files_made: Cell<u64>,
+    pinned: commit::Pinned,
     counters: Counters,
     notices: Notices,
 }
@@ -75,6 +76,7 @@ pub fn new(options: &OpenOptions) -> Result<LmdbKv, StoreError> {
         distrusted: None,
         retry_soon: false,
         files_made: Cell::new(0),
+        pinned: commit::Pinned::default(),
         counters: Counters::default(),
         notices: Notices::default(),
     };
@@ -205,17 +207,6 @@ impl Lmdb {
         Ok(self.environment.is_some())
     }
 
-    /// One try to commit; with the failure that has to be dealt with first.
-    fn try_commit(&self, batch: &Overlay, wait: bool) -> Result<Option<Tally>, WriteFailure> {
-        let environment =
-            self.environment.as_ref().ok_or(WriteFailure::Error(StoreError::Closed))?;
-        environment.inspect()?;
-        let Some(_lock) = environment.lock_for_writing(wait).map_err(WriteFailure::Error)? else {
-            return Ok(None);
-        };
-        environment.write(batch).map(Some)
-    }
-
     /// Drops all entries to make room.
     fn drop_all(&mut self) -> Result<(), StoreError> {
         let entries = self.usage().entries;
@@ -250,41 +241,6 @@ impl Lmdb {
             }
         }
         Err(StoreError::Full)
-    }
-
-    fn make_room(&mut self, steps: &mut RoomSteps) -> Result<(), StoreError> {
-        bump(&self.counters.full);
-        match std::mem::replace(steps, steps.next()) {
-            RoomSteps::Readers => {
-                if self.clear_stale_readers() {
-                    Ok(())
-                } else {
-                    self.make_room(steps)
-                }
-            }
-            RoomSteps::Entries => self.drop_all(),
-            RoomSteps::Files => self.mend(Trouble::Distrusted(Distrust::Stuck)),
-            RoomSteps::None => Err(StoreError::Full),
-        }
-    }
-}
-
-/// What can be given up to make room, least first.
-#[derive(Debug, Clone, Copy)]
-enum RoomSteps {
-    Readers,
-    Entries,
-    Files,
-    None,
-}
-
-impl RoomSteps {
-    fn next(self) -> Self {
-        match self {
-            RoomSteps::Readers => RoomSteps::Entries,
-            RoomSteps::Entries => RoomSteps::Files,
-            RoomSteps::Files | RoomSteps::None => RoomSteps::None,
-        }
     }
 }
 
@@ -364,25 +320,7 @@ impl Base for Lmdb {
         if !usable {
             return if self.retry_soon { Ok(Committed::Later) } else { Err(StoreError::Closed) };
         }
-        let mut steps = RoomSteps::Readers;
-        for _ in 0..COMMIT_TRIES_MAX {
-            match self.try_commit(batch, wait) {
-                Ok(Some(tally)) => {
-                    add(&self.counters.write, tally.written);
-                    add(&self.counters.remove, tally.removed);
-                    add(&self.counters.remove_miss, tally.not_found);
-                    return Ok(Committed::Done);
-                }
-                Ok(None) => return Ok(Committed::Later),
-                Err(WriteFailure::Error(error)) => return Err(error),
-                Err(WriteFailure::Full) => self.make_room(&mut steps)?,
-                Err(WriteFailure::Trouble(trouble)) => match self.mend(trouble) {
-                    Err(StoreError::Busy) => return Ok(Committed::Later),
-                    other => other?,
-                },
-            }
-        }
-        Err(StoreError::Full)
+        self.commit(batch, wait)
     }
 
     fn clear(&mut self) -> Result<(), StoreError> {
@@ -416,6 +354,7 @@ impl Base for Lmdb {
                     self.trouble.set(Some(trouble));
                 }
                 self.clear_stale_readers();
+                self.wait_for_pinned_pages();
             }
             None => {
                 if self.open(false).is_err() {

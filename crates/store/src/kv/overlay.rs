@@ -1,6 +1,8 @@
 //! Writes of a turn that wait for its end: a small sorted map in one buffer that is reused, so
 //! that storing costs no allocation. Later reads of the turn look here first.
 
+use std::ops::Range;
+
 use crate::limits::{PENDING_BYTES_MAX, PENDING_ENTRIES_MAX};
 
 /// Pending writes, sorted by key.
@@ -88,6 +90,14 @@ impl Overlay {
     pub(super) fn iter_from(&self, start: &[u8]) -> impl Iterator<Item = (&[u8], Pending<'_>)> {
         let (Ok(at) | Err(at)) = self.position(start);
         self.index[at..].iter().map(|&slot| self.entry(slot))
+    }
+
+    /// Some of the pending writes, by their places in the order.
+    pub(super) fn range(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (&[u8], Pending<'_>)> + Clone {
+        self.index.get(range).unwrap_or_default().iter().map(|&slot| self.entry(slot))
     }
 
     /// All pending writes in order.

@@ -5,6 +5,7 @@
 //! LMDB's own. One environment per directory and process; it must not be open across a fork.
 
 use std::cell::{Cell, OnceCell};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{Ordering, fence};
@@ -513,13 +514,18 @@ impl Environment {
         self.data.lock_for_writing(wait)
     }
 
-    /// Writes a batch in one transaction.
-    pub(super) fn write(&self, batch: &Overlay) -> Result<Tally, WriteFailure> {
-        self.preflight(|pages, meta| check_batch(pages, meta, batch))?;
+    /// Writes a part of a batch in one transaction.
+    pub(super) fn write(
+        &self,
+        batch: &Overlay,
+        range: Range<usize>,
+    ) -> Result<Tally, WriteFailure> {
+        let entries = batch.range(range);
+        self.preflight(|pages, meta| check_batch(pages, meta, entries.clone()))?;
         let mut tally = Tally::default();
         self.transact(|database, transaction| {
             tally = Tally::default();
-            for (key, write) in batch.iter() {
+            for (key, write) in entries {
                 match write {
                     Pending::Put(value) => {
                         let tag = self.secret.tag(key, value);

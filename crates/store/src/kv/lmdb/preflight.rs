@@ -6,11 +6,15 @@
 
 use super::page::{Damage, FIRST_PAGE, Meta, NO_PAGE, Page, Pages, WORD, word_at};
 use super::tree::{branch_index, lower_bound};
-use crate::kv::overlay::{Overlay, Pending};
+use crate::kv::overlay::Pending;
 use crate::limits::{FREE_PAGES_CHECKED_MAX, TREE_DEPTH_MAX};
 
-/// Checks what LMDB needs to write `batch` on top of `meta`.
-pub(super) fn check_batch(pages: Pages<'_>, meta: &Meta, batch: &Overlay) -> Result<(), Damage> {
+/// Checks what LMDB needs to write `batch`, which is in order, on top of `meta`.
+pub(super) fn check_batch<'a>(
+    pages: Pages<'_>,
+    meta: &Meta,
+    batch: impl Iterator<Item = (&'a [u8], Pending<'a>)>,
+) -> Result<(), Damage> {
     meta.check_kinds()?;
     check_free_list(pages, meta)?;
     if meta.main.root == NO_PAGE {
@@ -18,7 +22,7 @@ pub(super) fn check_batch(pages: Pages<'_>, meta: &Meta, batch: &Overlay) -> Res
     }
     let depth = meta.main.depth as usize;
     let mut path = Path { pages, depth, sound: [0; TREE_DEPTH_MAX] };
-    for (key, write) in batch.iter() {
+    for (key, write) in batch {
         path.check(meta.main.root, key, write == Pending::Removed)?;
     }
     Ok(())

@@ -1,0 +1,387 @@
+//! One cache, several processes: what one stores the others read, and none is hurt when another
+//! is killed, grows the cache, empties it, or when somebody spoils the files under all of them.
+//!
+//! The other processes are this test binary, started again with `child_process` as the only test
+//! and a role in its environment. `KV_KILLS=1000 cargo test -p store --test kv_processes` kills
+//! more often than the default.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "children answer on their standard output")]
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use store::kv::lmdb::{self, LmdbKv};
+use store::kv::{Kv, Notice, OpenOptions};
+
+const MIB: u64 = 1 << 20;
+const ROLE: &str = "KV_TEST_ROLE";
+const DIRECTORY: &str = "KV_TEST_DIRECTORY";
+/// Begins each answer of a child, among what the test harness prints.
+const ANSWER: &str = "answer: ";
+
+fn open(directory: &Path) -> LmdbKv {
+    lmdb::new(&OpenOptions { path: directory.to_owned(), bytes: 8 * MIB, seed: [9; 16] }).unwrap()
+}
+
+/// Another process that uses the cache.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(role: &str, directory: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["child_process", "--exact", "--nocapture", "--test-threads=1"])
+            .env(ROLE, role)
+            .env(DIRECTORY, directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut process = Process { child, input, output };
+        assert_eq!(process.answer(), "ready");
+        process
+    }
+
+    /// Gives a command and returns its answer.
+    fn tell(&mut self, command: &str) -> String {
+        writeln!(self.input, "{command}").unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.output.read_line(&mut line).unwrap();
+            assert!(read > 0, "a child ended: {:?}", self.child.wait());
+            if let Some((_, answer)) = line.split_once(ANSWER) {
+                return answer.trim_end().to_owned();
+            }
+        }
+    }
+
+    fn kill(&mut self) -> ExitStatus {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have been killed by the test already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Not a test by itself: the whole life of the processes that the tests start.
+#[test]
+fn child_process() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let directory = std::env::var_os(DIRECTORY).unwrap();
+    let mut kv = open(Path::new(&directory));
+    println!("{ANSWER}ready");
+    match role.as_str() {
+        "console" => console(&mut kv),
+        "writer" => write_forever(&mut kv),
+        _ => unreachable!("no such role"),
+    }
+}
+
+/// Does what it is told, line by line.
+fn console(kv: &mut LmdbKv) {
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let words: Vec<_> = line.split(' ').collect();
+        let text = |found: Option<&[u8]>| {
+            found.map_or("nothing".to_owned(), |found| String::from_utf8_lossy(found).into_owned())
+        };
+        let answer = match words[..] {
+            ["get", key] => text(kv.get(key.as_bytes())),
+            ["put", key, value] => format!("{:?}", kv.put(key.as_bytes(), value.as_bytes())),
+            ["end"] => format!("{:?}", kv.end_turn()),
+            ["clear"] => format!("{:?}", kv.clear()),
+            ["grow", bytes] => format!("{:?}", kv.grow(bytes.parse().unwrap())),
+            ["maintain"] => format!("{:?}", kv.maintain()),
+            ["size"] => kv.usage().bytes_max.to_string(),
+            _ => unreachable!("no such command"),
+        };
+        println!("{ANSWER}{answer}");
+    }
+}
+
+fn value(n: u32, version: u32) -> String {
+    format!("value {n} version {version} {}", "x".repeat(n as usize % 500))
+}
+
+/// Writes and reads until it is killed. Ends by itself if it reads what nobody wrote.
+fn write_forever(kv: &mut LmdbKv) {
+    let mut state = u64::from(std::process::id());
+    let mut next = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u32
+    };
+    loop {
+        for _ in 0..20 {
+            let n = next() % 2_000;
+            // Refused when others were writing at the end of each of the last turns.
+            let _ = kv.put(format!("entry {n}").as_bytes(), value(n, next()).as_bytes());
+            let n = next() % 2_000;
+            if let Some(found) = kv.get(format!("entry {n}").as_bytes()) {
+                let found = std::str::from_utf8(found).unwrap();
+                let version = found.split(' ').nth(3).unwrap().parse().unwrap();
+                assert_eq!(found, value(n, version));
+            }
+        }
+        let _ = kv.end_turn();
+        assert_eq!(kv.counters().tag_mismatch.get(), 0);
+        assert_eq!(kv.take_notices(), []);
+    }
+}
+
+#[test]
+fn what_one_process_stores_the_next_reads_in_its_next_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    let mut other = Process::start("console", directory.path());
+    assert_eq!(other.tell("get a"), "nothing");
+    kv.put(b"a", b"1").unwrap();
+    kv.end_turn().unwrap();
+    assert_eq!(other.tell("get a"), "nothing", "the same turn has the same snapshot");
+    other.tell("end");
+    assert_eq!(other.tell("get a"), "1");
+    other.tell("put b 2");
+    assert_eq!(kv.get(b"b"), None);
+    kv.end_turn().unwrap();
+    assert_eq!(other.tell("end"), "Ok(())");
+    assert_eq!(kv.get(b"b"), Some(&b"2"[..]));
+    kv.end_turn().unwrap();
+    kv.clear().unwrap();
+    assert_eq!(other.tell("get b"), "nothing");
+}
+
+#[test]
+fn many_processes_can_open_a_new_directory_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    std::thread::scope(|scope| {
+        let starts: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| Process::start("console", path))).collect();
+        let mut all: Vec<_> = starts.into_iter().map(|start| start.join().unwrap()).collect();
+        all[0].tell("put key value");
+        all[0].tell("end");
+        for process in &mut all {
+            assert_eq!(process.tell("get key"), "value");
+        }
+    });
+}
+
+#[test]
+fn a_larger_size_is_followed_by_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    kv.put(b"key", b"value").unwrap();
+    kv.flush().unwrap();
+    let mut other = Process::start("console", directory.path());
+    assert_eq!(other.tell("size"), (8 * MIB).to_string());
+    kv.grow(32 * MIB).unwrap();
+    let large = [7; 1_000];
+    for n in 0..15_000u32 {
+        kv.put(&n.to_be_bytes(), &large).unwrap();
+    }
+    kv.flush().unwrap();
+    assert_eq!(kv.usage().entries, 15_001);
+    other.tell("end");
+    for _ in 0..2 {
+        other.tell("get key");
+        other.tell("end");
+    }
+    assert_eq!(other.tell("get key"), "value");
+    assert_eq!(other.tell("put other value"), "Ok(())");
+    assert_eq!(other.tell("end"), "Ok(())");
+    assert_eq!(other.tell("size"), (32 * MIB).to_string());
+    kv.end_turn().unwrap();
+    assert_eq!(kv.get(b"other"), Some(&b"value"[..]));
+}
+
+#[test]
+fn slots_of_killed_readers_are_freed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    for n in 1..=3 {
+        let mut other = Process::start("console", directory.path());
+        other.tell("get a");
+        other.kill();
+        kv.maintain();
+        assert_eq!(kv.counters().stale_readers.get(), n);
+    }
+}
+
+#[test]
+fn an_idle_reader_cannot_stop_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    kv.put(b"key", b"old").unwrap();
+    kv.flush().unwrap();
+    let mut other = Process::start("console", directory.path());
+    assert_eq!(other.tell("get key"), "old");
+    let value = [3; 1_000];
+    for n in 0..40_000u32 {
+        // Refused when too much waits already.
+        let _ = kv.put(&(n % 500).to_be_bytes(), &value);
+        if n.is_multiple_of(50) {
+            kv.end_turn().unwrap();
+        }
+    }
+    // What is stored stays as long as there is hope.
+    assert!(kv.counters().pinned.get() > 0);
+    assert_eq!((kv.counters().dropped_all.get(), kv.counters().recreated.get()), (0, 0));
+    assert_eq!(kv.get(b"key"), Some(&b"old"[..]));
+    for _ in 0..20 {
+        kv.maintain();
+        kv.end_turn().unwrap();
+    }
+    kv.put(b"key", b"new").unwrap();
+    kv.flush().unwrap();
+    assert_eq!(kv.get(b"key"), Some(&b"new"[..]));
+    assert_eq!(kv.counters().recreated.get(), 1);
+    assert_eq!(other.tell("get key"), "old");
+    other.tell("end");
+    assert_eq!(other.tell("get key"), "nothing");
+    other.tell("end");
+    assert_eq!(other.tell("get key"), "new");
+}
+
+#[test]
+fn writes_go_on_when_a_slow_reader_ends_its_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    kv.put(b"key", b"old").unwrap();
+    kv.flush().unwrap();
+    let mut other = Process::start("console", directory.path());
+    assert_eq!(other.tell("get key"), "old");
+    let value = [3; 1_000];
+    let mut n = 0u32;
+    while kv.counters().pinned.get() == 0 {
+        kv.put(&(n % 500).to_be_bytes(), &value).unwrap();
+        n += 1;
+        if n.is_multiple_of(50) {
+            kv.end_turn().unwrap();
+        }
+    }
+    kv.put(b"key", b"new").unwrap();
+    kv.end_turn().unwrap();
+    other.tell("end");
+    assert_eq!(other.tell("get key"), "old");
+    other.tell("end");
+    kv.maintain();
+    kv.end_turn().unwrap();
+    assert_eq!(other.tell("get key"), "new");
+    let counters = kv.counters();
+    assert_eq!(
+        (counters.lost.get(), counters.dropped_all.get(), counters.recreated.get()),
+        (0, 0, 0)
+    );
+}
+
+/// Turns until a write of each is read by all; they need some to notice and to open anew.
+#[track_caller]
+fn assert_shared(kv: &mut LmdbKv, others: &mut [Process]) {
+    for round in 0..20 {
+        kv.maintain();
+        kv.put(b"round", round.to_string().as_bytes()).unwrap();
+        let _ = kv.flush();
+        for other in others.iter_mut() {
+            other.tell("maintain");
+            other.tell("end");
+        }
+    }
+    for other in others.iter_mut() {
+        assert_eq!(other.tell("get round"), "19");
+    }
+    for (n, other) in others.iter_mut().enumerate() {
+        other.tell(&format!("put from{n} {n}"));
+        assert_eq!(other.tell("end"), "Ok(())");
+    }
+    kv.end_turn().unwrap();
+    for n in 0..others.len() {
+        assert_eq!(kv.get(format!("from{n}").as_bytes()), Some(n.to_string().as_bytes()));
+    }
+}
+
+#[test]
+fn all_follow_when_the_files_are_removed_or_cut_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    let mut others: Vec<_> = (0..3).map(|_| Process::start("console", directory.path())).collect();
+    assert_shared(&mut kv, &mut others);
+    for what in ["remove", "cut off", "remove the lock", "remove all"] {
+        for other in &mut others {
+            other.tell("get round");
+        }
+        let data = directory.path().join("data.mdb");
+        match what {
+            "remove" => fs::remove_file(data).unwrap(),
+            "cut off" => File::options().write(true).open(data).unwrap().set_len(8_192).unwrap(),
+            "remove the lock" => fs::remove_file(directory.path().join("lock.mdb")).unwrap(),
+            _ => fs::remove_dir_all(directory.path()).unwrap(),
+        }
+        assert_shared(&mut kv, &mut others);
+        let notices = kv.take_notices();
+        assert!(
+            notices.iter().all(|notice| matches!(
+                notice,
+                Notice::Removed { .. } | Notice::Recreated { .. } | Notice::SizeKept { .. }
+            )),
+            "{notices:?}"
+        );
+    }
+}
+
+#[test]
+fn kills_at_any_moment_lose_nothing_that_was_committed() {
+    let kills = std::env::var("KV_KILLS").map_or(40, |kills| kills.parse().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    for n in 0..1_000 {
+        kv.put(format!("sentinel {n}").as_bytes(), value(n, 0).as_bytes()).unwrap();
+    }
+    kv.flush().unwrap();
+    let mut writers: Vec<_> = (0..4).map(|_| Process::start("writer", directory.path())).collect();
+    let mut state = 12_345u64;
+    for kill in 0..kills {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        std::thread::sleep(Duration::from_micros((state >> 33) % 10_000));
+        let slot = kill % writers.len();
+        assert!(writers[slot].child.try_wait().unwrap().is_none(), "a writer ended by itself");
+        writers[slot].kill();
+        kv.put(b"after kill", kill.to_string().as_bytes()).unwrap();
+        kv.flush().unwrap();
+        assert_eq!(kv.get(b"after kill"), Some(kill.to_string().as_bytes()));
+        for n in 0..1_000 {
+            let found = kv.get(format!("sentinel {n}").as_bytes());
+            assert_eq!(found, Some(value(n, 0).as_bytes()), "after {kill} kills");
+        }
+        kv.maintain();
+        writers[slot] = Process::start("writer", directory.path());
+    }
+    for writer in &mut writers {
+        assert!(writer.child.try_wait().unwrap().is_none(), "a writer ended by itself");
+        writer.kill();
+    }
+    assert_eq!(kv.counters().recreated.get(), 0);
+    drop(kv);
+    // The whole file is checked now, since nobody uses it.
+    let mut kv = open(directory.path());
+    assert_eq!(kv.take_notices(), []);
+    assert!(kv.usage().entries > 2_000);
+}
