@@ -27,6 +27,7 @@ pub enum MessageFault {
     BadOpt,
     #[error("more than one question")]
     ManyQuestions,
+    /// Of an owner, of the question, or inside rdata.
     #[error("bad name: {0}")]
     Name(#[from] NameFault),
     #[error("the message ends too early")]

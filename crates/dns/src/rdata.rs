@@ -132,7 +132,7 @@ pub(crate) fn check(
             return Err(fault);
         }
         // A name may point before the rdata but must itself end inside of it.
-        at = checked.skip_name(message, at).map_err(|_| fault)?;
+        at = checked.skip_name(message, at)?;
         if at > end {
             return Err(fault);
         }

@@ -94,6 +94,10 @@ fn pointers_go_backwards_only_and_are_bounded() {
         assert!(Name::parse(&message, 12).is_err(), "{hostile:?}");
         assert!(skip_name(&message, 12).is_err());
     }
+    // Where a pointer leads, the name must end before the pointer's own run.
+    let mut overlapping = vec![0; 12];
+    overlapping.extend_from_slice(b"\x03\x01a\xc0\x0c\x00");
+    assert_eq!(Name::parse(&overlapping, 15).err(), Some(NameFault::BadPointer));
     // A ladder of pointers, each to the one before, is cut off.
     let mut ladder = vec![0; 13];
     for i in 0..200u16 {

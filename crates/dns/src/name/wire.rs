@@ -1,13 +1,15 @@
 //! Compressed names inside messages: skipping, copying, comparing, all in bounded work.
 //!
 //! A name is walked in runs: the labels up to a pointer or the root, which lie one behind the other.
-//! A pointer must point before the run that led to it, so a walk always moves towards the start
-//! of the message and ends (RFC 1035 §4.1.4 says "prior occurrence").
+//! A pointer must point before the run that led to it, and what it points at must end there too,
+//! so a walk always moves towards the start of the message and ends (RFC 1035 §4.1.4 says "prior
+//! occurrence").
 
 use super::{LABEL_BYTES_MAX, NAME_BYTES_MAX, NameFault, POINTERS_MAX};
 
 /// A walk over the runs of a compressed name.
 struct Walk<'a> {
+    /// What the next run may lie in: behind a pointer, only what stands before its run.
     message: &'a [u8],
     /// Where the next run starts; pointers of that run must lead before it.
     at: usize,
@@ -32,7 +34,7 @@ impl<'a> Walk<'a> {
         let start = self.at;
         let mut at = start;
         let first = loop {
-            let first = *self.message.get(at).ok_or(NameFault::Short)?;
+            let first = *self.message.get(at).ok_or_else(|| self.cut_off())?;
             if first == 0 || first as usize > LABEL_BYTES_MAX {
                 break first;
             }
@@ -43,7 +45,7 @@ impl<'a> Walk<'a> {
             }
         };
         let run_end = if first == 0 { at + 1 } else { at };
-        let run = self.message.get(start..run_end).ok_or(NameFault::Short)?;
+        let run = self.message.get(start..run_end).ok_or_else(|| self.cut_off())?;
         self.length += run.len();
         let follows = if first == 0 { at + 1 } else { at + 2 };
         if self.pointers == 0 {
@@ -56,7 +58,7 @@ impl<'a> Walk<'a> {
         if first & 0xc0 != 0xc0 {
             return Err(NameFault::LabelType);
         }
-        let low = *self.message.get(at + 1).ok_or(NameFault::Short)?;
+        let low = *self.message.get(at + 1).ok_or_else(|| self.cut_off())?;
         let target = usize::from(u16::from_be_bytes([first & 0x3f, low]));
         if target >= start {
             return Err(NameFault::BadPointer);
@@ -66,7 +68,12 @@ impl<'a> Walk<'a> {
             return Err(NameFault::TooManyPointers);
         }
         self.at = target;
+        self.message = &self.message[..start];
         Ok(run)
+    }
+
+    fn cut_off(&self) -> NameFault {
+        if self.pointers == 0 { NameFault::Short } else { NameFault::BadPointer }
     }
 }
 
@@ -114,7 +121,8 @@ pub fn names_equal_in(message: &[u8], at: usize, name: &[u8]) -> bool {
 }
 
 /// Names of one message that were found well formed, so that those which end in the same are not
-/// walked again: most owners of a message are pointers to a few places.
+/// walked again: most owners of a message are pointers to a few places. Names must be checked in
+/// the order of the message; what was well formed from one place is so from all that follow.
 #[derive(Default)]
 pub(crate) struct Checked {
     /// By the low bits of the offset: the offset, its name's length and pointers. Offset zero is

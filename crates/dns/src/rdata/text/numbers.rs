@@ -175,8 +175,7 @@ pub(super) fn parse_time(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Result<(
         let [second, minute, hour] = [value, value / 100, value / 10_000].map(|v| v % 100);
         let date = value / 1_000_000;
         let days = days_from_date(date / 10_000, date / 100 % 100, date % 100)?;
-        // A leap second is the next minute's first.
-        let valid = second <= 60 && minute < 60 && hour < 24;
+        let valid = second < 60 && minute < 60 && hour < 24;
         valid.then_some((days * 86_400 + hour * 3600 + minute * 60 + second) as u32)
     });
     let seconds = seconds.ok_or_else(|| cursor.fault_last(EXPECTED))?;

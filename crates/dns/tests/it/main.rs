@@ -1,0 +1,7 @@
+//! The crate as others see it, against independent implementations: `domain`, `hickory-proto`, and
+//! a zone signed by BIND.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod messages;
+mod signed;
+mod text;
