@@ -1,3 +1,5 @@
+//! Choosing among servers: by measured time, with exploration, away from the dead.
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
