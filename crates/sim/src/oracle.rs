@@ -95,6 +95,7 @@ impl<'w> Oracle<'w> {
                 doubtful |= self.has_shortcut(&name);
                 return if doubtful { Verdict::Doubtful } else { Verdict::Unreachable };
             };
+            doubtful |= self.is_overshadowed(zone, &name);
             let (rcode, judged) = match look(zone, &name, question.rtype) {
                 // The alias that a DNAME makes is what a question for CNAME asks for.
                 Sight::Alias(sets, source, _) if question.rtype == Rtype::CNAME => {

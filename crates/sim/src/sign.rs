@@ -238,7 +238,12 @@ impl Signer<'_> {
             Some(Wrong::SignatureGarbled) => signature[0] ^= 1,
             Some(Wrong::TtlNotSigned) => rdata[4..8].copy_from_slice(&(set.ttl + 1).to_be_bytes()),
             Some(Wrong::TagWrong) => rdata[17] ^= 1,
-            Some(Wrong::AlgorithmWrong) => rdata[2] = Algorithm::ECDSAP256SHA256.0,
+            // Another algorithm than the key's.
+            Some(Wrong::AlgorithmWrong) => {
+                let own = pair.algorithm() == Algorithm::ECDSAP256SHA256;
+                let other = if own { Algorithm::ED25519 } else { Algorithm::ECDSAP256SHA256 };
+                rdata[2] = other.0;
+            }
             _ => {}
         }
         rdata.extend(signature);

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dns::dnssec::Voucher;
 use dns::edns::OptRecord;
-use dns::{Class, Message, Question, Rcode, Rrset, Rtype};
-use resolve::{Client, ClientProtocol, GlueMode, Resolver, ResolverParts, Settings, UnixTime};
+use dns::{Class, Message, Name, Question, Rcode, Rrset, Rtype};
+use resolve::{
+    Client, ClientProtocol, GlueMode, Resolver, ResolverParts, Settings, TrustAnchors, UnixTime,
+};
 
 use crate::clock::Clock;
 use crate::dice::Dice;
@@ -110,11 +113,17 @@ pub struct Conditions {
 /// Room for what one world teaches.
 const STORE_BYTES: u64 = 2 * 1024 * 1024;
 
-/// Makes the world of a seed and asks in it.
-pub fn simulate(seed: u64) -> Report {
+/// Makes the world of a seed and asks in it, with the root's key as trust anchor if the resolver is
+/// to validate and the world is signed.
+pub fn simulate(seed: u64, validate: bool) -> Report {
     let generated = generate(seed, QUESTIONS);
     let mut dice = Dice::new(seed ^ 0x5349_4d55_4c41_5445);
-    let settings = settings(&mut dice, &generated.world.hints);
+    let mut settings = settings(&mut dice, &generated.world.hints);
+    if let Some(key) = generated.signing.anchor.as_ref().filter(|_| validate) {
+        let mut anchors = TrustAnchors::new();
+        anchors.add(&Name::root(), Voucher::Key(key.clone()));
+        settings.trust_anchors = Arc::new(anchors);
+    }
     let lossy = dice.chance(300);
     let parts = match ResolverParts::in_memory(settings.clone(), dice.seed(), STORE_BYTES) {
         Ok(parts) => parts,
@@ -135,7 +144,7 @@ pub fn simulate(seed: u64) -> Report {
     let oracle = Oracle::new(&generated.world, &generated.signing, &settings);
     let mut failures = Vec::new();
     let mut tokens = 0;
-    let conditions = Conditions { lossy, validating: false };
+    let conditions = Conditions { lossy, validating: !settings.trust_anchors.is_empty() };
     let mut asked: Vec<(u64, &Question, Wishes)> = Vec::new();
     for question in &generated.questions {
         tokens += 1;
@@ -168,6 +177,13 @@ pub fn simulate(seed: u64) -> Report {
         }
     }
     failures.extend_from_slice(driver.invariants().violations());
+    if !failures.is_empty() {
+        let plans = generated.signing.plans.iter();
+        let flaws = plans.filter_map(|(origin, plan)| Some((origin, plan.wrong?, &plan.absence)));
+        failures.extend(flaws.map(|(origin, wrong, absence)| {
+            format!("(zone {origin} is signed with {wrong:?}, {absence:?})")
+        }));
+    }
     Report {
         seed,
         failures,
@@ -181,7 +197,7 @@ fn describe(question: &Question) -> String {
     format!("{} {}", question.name, question.rtype)
 }
 
-fn settings(dice: &mut Dice, hints: &[(dns::Name, Vec<std::net::IpAddr>)]) -> Settings {
+fn settings(dice: &mut Dice, hints: &[(Name, Vec<std::net::IpAddr>)]) -> Settings {
     let glue = [GlueMode::Normal, GlueMode::Normal, GlueMode::Permissive];
     Settings {
         glue_mode: glue[dice.below(glue.len())],
@@ -258,7 +274,7 @@ fn records<'s>(sets: impl Iterator<Item = &'s Rrset>) -> Vec<String> {
 }
 
 /// A record without its TTL, in lower case.
-fn line(owner: &dns::Name, rtype: Rtype, rdata: &[u8]) -> String {
+fn line(owner: &Name, rtype: Rtype, rdata: &[u8]) -> String {
     let mut rdata = rdata.to_vec();
     dns::rdata::canonicalize(rtype, &mut rdata);
     let owner = owner.to_lowercase();

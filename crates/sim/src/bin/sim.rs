@@ -109,7 +109,7 @@ fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let (mut failed, mut questions, mut exchanges) = (0, 0, 0);
     let count = seeds.end - seeds.start;
     for seed in seeds {
-        let report = simulate(seed);
+        let report = simulate(seed, true);
         questions += report.questions;
         exchanges += report.exchanges;
         if report.failures.is_empty() {

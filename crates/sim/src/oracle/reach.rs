@@ -9,6 +9,7 @@ use dns::{Name, Rrset, Rtype};
 use super::look::{Sight, look};
 use super::{BAD_SERVERS_MAX, Oracle, Reach};
 use crate::world::{Manner, Server};
+use crate::zone::Zone;
 
 impl Oracle<'_> {
     /// Has some server two zones above a name? Asked for the upper one, it answers from the lower
@@ -19,6 +20,17 @@ impl Oracle<'_> {
             zones.filter(|zone| name.is_at_or_below(zone.origin())).count() > 1
         };
         self.world.servers.values().any(|server| above(&server))
+    }
+
+    /// Has some server of the zone another one closer to the name, that nothing delegates to? It
+    /// answers from that.
+    pub(super) fn is_overshadowed(&self, zone: &Zone, name: &Name) -> bool {
+        let both = |server: &Server| {
+            let closer = |other: &Name| name.is_at_or_below(other) && other.is_below(zone.origin());
+            let mut origins = server.zones.iter().map(|zone| zone.origin());
+            server.zones.iter().any(|own| own.origin() == zone.origin()) && origins.any(closer)
+        };
+        self.world.servers.values().any(both)
     }
 
     /// Finds out which zones can be reached: from the hints downwards, again and again, since the

@@ -6,7 +6,7 @@ use dns::{Name, Rtype};
 use super::Oracle;
 use super::look::Source;
 use crate::sign::{Absence, Judgement, Kind, Plan, Wrong, is_data};
-use crate::zone::Zone;
+use crate::zone::{Denial, Zone};
 
 impl Oracle<'_> {
     /// How a zone was signed.
@@ -117,8 +117,11 @@ impl Oracle<'_> {
             _ if left_out => (false, true),
             Source::Exact => (true, false),
             Source::Empty if nsec => (false, true),
-            // Only unsigned delegations below it: an opt-out chain leaves it out as well.
-            Source::Empty => (true, self.opts_out(zone.origin())),
+            // With only unsigned delegations below it, an opt-out chain leaves it out as well.
+            Source::Empty => match zone.denial() {
+                Denial::Nsec3(chain) if !chain.has(name) => (false, true),
+                _ => (true, false),
+            },
             Source::Wildcard => (true, true),
         };
         let at_cut = rtype == Rtype::DS && zone.cut(name) == Some(name);

@@ -24,6 +24,11 @@ impl Nsec3Chain {
         nsec3_hash(name.to_lowercase().as_wire(), &self.salt, self.iterations)
     }
 
+    /// Has the name a record of its own?
+    pub fn has(&self, name: &Name) -> bool {
+        self.matching(name).is_some()
+    }
+
     /// The record whose owner is the hash of the name.
     fn matching(&self, name: &Name) -> Option<&(Rrset, Option<Rrset>)> {
         self.records.get(&self.hash(name))
