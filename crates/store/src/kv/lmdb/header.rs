@@ -121,6 +121,23 @@ mod tests {
         }
     }
 
+    /// The numbers of `docs/formats/cache.md`.
+    #[test]
+    fn the_header_is_as_documented() {
+        let header = compose(&Secret([7; 16]));
+        assert_eq!(header.len(), 40);
+        assert_eq!(HEADER_KEY, [0xFF, 0x6B, 0x72, 0x65, 0x73]);
+        assert_eq!(header[..8], [0x6B, 0x72, 0x65, 0x73, 0x00, 0x6B, 0x76, 0x0A]);
+        assert_eq!(header[8..16], [1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(header[16..32], [7; 16]);
+        let seven = u64::from_le_bytes([7; 8]);
+        let mut message = 5u64.to_le_bytes().to_vec();
+        message.extend_from_slice(b"\xFFkres");
+        message.extend_from_slice(&header[..32]);
+        let tag = SipHasher13::new_with_keys(seven, seven).hash(&message);
+        assert_eq!(header[32..], tag.to_le_bytes());
+    }
+
     #[test]
     fn a_newer_version_is_recognised_whatever_follows() {
         let mut bytes = MAGIC.to_vec();
