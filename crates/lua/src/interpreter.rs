@@ -17,7 +17,8 @@ use crate::timers::Timers;
 mod defaults;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 15] = [
+const PRELUDE: [(&str, &str); 16] = [
+    ("budget", include_str!("lua/budget.lua")),
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
     ("kres", include_str!("lua/kres.lua")),

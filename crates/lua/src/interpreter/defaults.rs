@@ -43,7 +43,14 @@ impl Interpreter {
                  use trust_anchors.add_file(), or trust_anchors.remove('.') to go without"
             )));
         }
-        self.check_groups()
+        self.check_groups()?;
+        self.start_counting()
+    }
+
+    /// From now on runs of Lua are bounded. Part of [`Self::finish_config`]; to be called alone
+    /// where that is not (`-c -`).
+    pub fn start_counting(&self) -> Result<(), InterpreterError> {
+        Ok(self.internals.get::<mlua::Function>("start_counting")?.call::<()>(())?)
     }
 
     fn open_default_endpoints(&self) -> Result<(), InterpreterError> {

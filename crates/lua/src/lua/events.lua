@@ -47,7 +47,8 @@ end
 
 -- Runs a callback; an error is logged and ends its event.
 local function run(id, callback, ...)
-	local ok, err = xpcall(callback, M.explain, id, ...)
+	M.begin_run('callback')
+	local ok, err = M.xpcall(callback, M.explain, id, ...)
 	if not ok then
 		M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))
 		event.cancel(id)

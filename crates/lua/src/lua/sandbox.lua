@@ -114,7 +114,8 @@ function M.eval(line)
 		local kind = type(last)
 		return true, (kind == 'string' or kind == 'number') and tostring(last) or ''
 	end
-	return finish(xpcall(setfenv(chunk, sandbox), M.explain))
+	M.begin_run('command')
+	return finish(M.xpcall(setfenv(chunk, sandbox), M.explain))
 end
 
 -- For the program: a configuration file. Returns whether it went well, and what went wrong.

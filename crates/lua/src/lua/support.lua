@@ -10,7 +10,7 @@ function M.traceback(level)
 	local kept = {}
 	for line in debug.traceback('', level + 1):gmatch('[^\n]+') do
 		local ours = line:find('^\tkres/') or line:find('^\t%[builtin')
-			or line == "\t[C]: in function 'xpcall'"
+			or line:find("^\t%[C%]: in function '[%w_]*xpcall'$")
 		if not ours then
 			kept[#kept + 1] = line
 		end

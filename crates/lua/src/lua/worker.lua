@@ -73,7 +73,8 @@ local function resume(task, ...)
 		start_controller():attach(task)
 		return kick_controller()
 	end
-	local ok, wish, seconds = coroutine.resume(task, ...)
+	M.begin_run('callback')
+	local ok, wish, seconds = M.resume(task, ...)
 	if not ok then
 		tasks[task] = nil
 		report(debug.traceback(task, M.describe(wish)))
@@ -148,7 +149,7 @@ local function finish_require(ok, ...)
 end
 function G.require(name)
 	depth = depth + 1
-	return finish_require(pcall(plain_require, name))
+	return finish_require(M.pcall(plain_require, name))
 end
 
 -- Queries.
@@ -236,7 +237,8 @@ function M.finish_query(id, octets)
 	if finish then
 		local packet = octets and G.kres.packet(octets) or nil
 		local request = M.finished_request(packet)
-		local ok, err = xpcall(finish, M.explain, packet, request)
+		M.begin_run('callback')
+		local ok, err = M.xpcall(finish, M.explain, packet, request)
 		if not ok then
 			M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))
 		end
