@@ -23,8 +23,9 @@ pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Connections that the kernel has accepted and the worker has not.
 pub(crate) const BACKLOG: i32 = 1024;
 
-/// Client connections accepted in one go, before other sources get their turn.
-pub(crate) const ACCEPTS_PER_TURN: usize = 32;
+/// Client connections accepted in one go, before other sources get their turn; and so the most
+/// that can be open beyond their number while those that gave way are still being closed.
+pub(crate) const ACCEPTS_PER_TURN: usize = 16;
 
 /// Octets read from a stream with one system call.
 pub(crate) const READ_BYTES: usize = 64 * 1024;

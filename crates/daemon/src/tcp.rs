@@ -162,11 +162,6 @@ impl ClientStream {
         session.is_idle().then(|| session.last_progress())
     }
 
-    /// It will end before it does anything else.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.get()
-    }
-
     /// The buffer memory that is accounted for.
     pub(crate) fn held(&self) -> usize {
         self.held.get()

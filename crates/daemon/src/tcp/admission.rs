@@ -2,9 +2,10 @@
 //!
 //! As long as there is room, everybody gets what they ask for. When there is none, the client with
 //! the most connections gives up the one that has been idle longest, provided it has more than its
-//! share or more than the newcomer has; only if nobody does, the newcomer is turned away.
+//! share or no fewer than the newcomer; only if nobody does, the newcomer is turned away.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -66,23 +67,28 @@ impl ClientStreams {
 
     /// Ends the connection that is the least loss. Returns whether there is one.
     fn make_room(&self, newcomer: Peer) -> bool {
-        let counts = self.counts.borrow();
-        let of_newcomer = counts.get(&newcomer).copied().unwrap_or(0);
-        let table = self.table.borrow();
-        let share =
-            |stream: &ClientStream| counts.get(&Peer::from(stream.peer)).copied().unwrap_or(0);
-        let idle = table.iter().filter_map(|(_, stream)| {
-            let since = stream.idle_since().filter(|_| !stream.is_closing())?;
-            Some((share(stream), since, stream))
-        });
-        let victim = idle.max_by_key(|(share, since, _)| (*share, std::cmp::Reverse(*since)));
-        match victim {
-            Some((share, _, stream)) if share > of_newcomer || share > CLIENT_STREAMS_PER_PEER => {
-                stream.close();
-                true
-            }
-            _ => false,
+        let victim = self.least_loss(newcomer);
+        if let Some(stream) = &victim {
+            // Its place is free at once, its descriptor when its task has run.
+            self.remove(stream);
+            stream.close();
         }
+        victim.is_some()
+    }
+
+    /// Of the idle connections, one of the client that has the most, and of those the one that was
+    /// of use longest ago.
+    fn least_loss(&self, newcomer: Peer) -> Option<Rc<ClientStream>> {
+        let counts = self.counts.borrow();
+        let share_of = |peer: Peer| counts.get(&peer).copied().unwrap_or(0);
+        let table = self.table.borrow();
+        let idle = table.iter().filter_map(|(_, stream)| {
+            let since = stream.idle_since()?;
+            Some((share_of(Peer::from(stream.peer)), since, stream))
+        });
+        let (share, _, stream) = idle.max_by_key(|(share, since, _)| (*share, Reverse(*since)))?;
+        let gives_way = share >= share_of(newcomer) || share > CLIENT_STREAMS_PER_PEER;
+        gives_way.then(|| stream.clone())
     }
 
     /// The connection that a token stands for, if it still exists.

@@ -2,4 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what failed by failing")]
 
+mod cli;
 mod e2e;
+mod limits;
+mod process;
+mod tcp;
+mod udp;
