@@ -10,6 +10,8 @@ pub mod compose;
 pub mod dnssec;
 pub mod edns;
 pub mod extended_error;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod header;
 pub mod limits;
 pub mod message;
