@@ -146,3 +146,28 @@ impl Verdict {
         Told { rcode: Rcode::SERVFAIL, code, tag }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_table() {
+        let table: String = Verdict::ALL
+            .iter()
+            .map(|verdict| {
+                let told = verdict.told();
+                format!("{verdict:?}: {} {} {}\n", told.rcode, told.code.0, told.tag)
+            })
+            .collect();
+        expect_test::expect![[r#"
+            BoundReached: SERVFAIL 0 LIMR: too much work
+            FailedBefore: SERVFAIL 13 FLBF: failed lately
+            NoReachableAuthority: SERVFAIL 22 P3CD
+            OurFault: SERVFAIL 0 OURF: internal error
+            TimeOut: SERVFAIL 22 TMOT: no reply
+            TooBusy: SERVFAIL 14 BUSY: too many requests
+        "#]]
+        .assert_eq(&table);
+    }
+}

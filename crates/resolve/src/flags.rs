@@ -22,7 +22,8 @@ bitflags::bitflags! {
         const NO_CACHE = 1 << 6;
         /// Contact addresses of the loopback range that glue or address records name.
         const ALLOW_LOCAL = 1 << 7;
-        /// Always begin at the root.
+        /// Layers want to know the zone cut of every query. The iterator finds it whenever a
+        /// message has to be sent, so today the switch changes nothing.
         const ALWAYS_CUT = 1 << 8;
         /// Believe glue from anywhere, and answers without AA.
         const PERMISSIVE = 1 << 9;

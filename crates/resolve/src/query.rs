@@ -159,9 +159,7 @@ pub enum Outcome {
     Alias { target: Name },
     /// Another zone's servers have to be asked.
     Referral { cut: Box<ZoneCut> },
-    /// A minimised question was answered: the name exists and belongs to the same zone.
-    Deeper,
-    /// A minimised question went wrong: ask for the full name.
+    /// A minimised question got something else than a referral: ask for the full name.
     Unminimised,
     /// An RCODE to be passed on as it is (forwarding).
     Failed(Rcode),
@@ -170,8 +168,6 @@ pub enum Outcome {
 /// State of QNAME minimisation of a query (RFC 9156 §2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Minimise {
-    /// Labels of the longest ancestor known to exist inside the zone cut; zero: the cut itself.
-    pub known: u8,
     /// Steps so far.
     pub steps: u8,
     /// Ask for the full name from now on.

@@ -32,15 +32,6 @@ pub(crate) fn settle(request: &mut Request, mut query: Box<Query>) -> Settled {
         Outcome::Referral { cut } => {
             query.cut = Some(*cut);
             query.referrals += 1;
-            query.minimise.known = 0;
-            query.round = None;
-            Settled::Continues(query)
-        }
-        Outcome::Deeper => {
-            query.minimise.known = query
-                .round
-                .as_ref()
-                .map_or(query.minimise.known, |round| round.ask.name.label_count() as u8);
             query.round = None;
             Settled::Continues(query)
         }

@@ -246,7 +246,7 @@ fn stash(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
             put_answer(ctx, reply);
             put_absence(ctx, reply, outcome, end_of_chain(reply, ask.name), ask.rtype);
         }
-        Outcome::Deeper | Outcome::Unminimised | Outcome::Failed(_) => {}
+        Outcome::Unminimised | Outcome::Failed(_) => {}
     }
 }
 

@@ -137,7 +137,7 @@ fn judge(ctx: &mut QueryContext<'_>, reply: &mut Reply, outcome: &mut Outcome) -
         return Ok(());
     }
     match outcome {
-        Outcome::Deeper | Outcome::Unminimised => Ok(()),
+        Outcome::Unminimised => Ok(()),
         Outcome::Referral { cut: child } => {
             let child = child.name.clone();
             referral::validate(ctx, reply, &cut, &child)

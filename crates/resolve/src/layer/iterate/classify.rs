@@ -46,7 +46,7 @@ pub(super) fn classify(ctx: &mut QueryContext<'_>) -> State {
             let lookups = std::mem::take(&mut ctx.query.lookups);
             budget.barren_lookups = budget.barren_lookups.saturating_sub(lookups);
             let state = match outcome {
-                Outcome::Referral { .. } | Outcome::Deeper | Outcome::Unminimised => State::Produce,
+                Outcome::Referral { .. } | Outcome::Unminimised => State::Produce,
                 _ => State::Done,
             };
             ctx.query.outcome = Some(outcome);
@@ -258,7 +258,6 @@ fn describe(outcome: &Outcome, reply: &Reply) -> String {
         Outcome::NxDomain => "no such name".to_owned(),
         Outcome::Alias { target } => format!("alias to '{target}'"),
         Outcome::Referral { cut } => format!("referral to '{}'", cut.name),
-        Outcome::Deeper => "continuing with the next label".to_owned(),
         Outcome::Unminimised => "found cut, retrying with non-minimized name".to_owned(),
         Outcome::Failed(rcode) => format!("failed, rcode: {rcode}"),
     }

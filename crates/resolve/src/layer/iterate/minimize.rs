@@ -22,7 +22,7 @@ pub(super) fn next_ask(query: &mut Query, cut: &ZoneCut) -> Ask {
         return full;
     }
     let labels = query.name.label_count();
-    let known = cut.name.label_count().max(usize::from(query.minimise.known));
+    let known = cut.name.label_count();
     let mut next = known + 1;
     if query.minimise.steps >= MINIMISE_SINGLE_MAX {
         // RFC 9156 §2.3: spread what is left over the steps that are left.
