@@ -161,12 +161,34 @@ mod tests {
             })
             .collect();
         expect_test::expect![[r#"
+            AnchorUnusable: SERVFAIL 1 TAUN: unsupported trust anchor
             BoundReached: SERVFAIL 0 LIMR: too much work
+            DelegationDenied: SERVFAIL 6 Z4I6
+            DelegationUnclear: SERVFAIL 5 DSNF: no DS found
             FailedBefore: SERVFAIL 13 FLBF: failed lately
+            KeySignature: SERVFAIL 6 EXRU
+            KeySignatureExpired: SERVFAIL 7 6GJV
+            KeySignatureNotYetValid: SERVFAIL 8 4DJQ
+            KeySignaturesMissing: SERVFAIL 10 EZDC
+            KeysMissing: SERVFAIL 9 NOKY: no DNSKEY found
+            KeysUnvouched: SERVFAIL 9 NODS: no DNSKEY matches a DS
+            NoDataUnproven: SERVFAIL 12 AHXI
             NoReachableAuthority: SERVFAIL 22 P3CD
+            Nsec3Iterations: SERVFAIL 27 N3IT
+            NxDomainUnproven: SERVFAIL 12 3WKM
             OurFault: SERVFAIL 0 OURF: internal error
+            ReferralUnproven: SERVFAIL 6 XLE4
+            Signature: SERVFAIL 6 I74V
+            SignatureExpired: SERVFAIL 7 YFJ2
+            SignatureNeverValid: SERVFAIL 25 SGEB
+            SignatureNotYetValid: SERVFAIL 8 UBBS
+            SignaturesMissing: SERVFAIL 10 JZAJ
             TimeOut: SERVFAIL 22 TMOT: no reply
             TooBusy: SERVFAIL 14 BUSY: too many requests
+            TooManyProofs: SERVFAIL 27 DYRH: too many NSEC3 records
+            TooMuchCrypto: SERVFAIL 0 CRYP: too much cryptography
+            UnsupportedAlgorithms: SERVFAIL 1 LSLC: unsupported digest/key
+            WildcardUnproven: SERVFAIL 12 WCNP: wildcard not proven
         "#]]
         .assert_eq(&table);
     }
