@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use dns::Rcode;
+use dns::{Rcode, Rtype};
 use store::cache::entry::SignedSet;
 
 use crate::plan::Plan;
@@ -94,6 +94,16 @@ fn conclude(request: &mut Request, query: Box<Query>, reply: Option<Reply>, outc
     if query.parent.is_some() || !query.is_for_client() {
         deliver(&mut request.plan, query, Some(outcome), reply.answer);
         return;
+    }
+    let mut reply = reply;
+    if reply
+        .authority
+        .iter()
+        .any(|signed| signed.set.rtype == Rtype::SOA && signed.rank.is_secure())
+    {
+        // Only what was checked may stand beside a validated denial, which the AD bit vouches for
+        // as a whole (RFC 4035 §3.2.3).
+        reply.authority.retain(|signed| signed.rank.is_secure() || signed.set.rtype.is_denial());
     }
     let response = &mut request.response;
     append(&mut response.answer, reply.answer);

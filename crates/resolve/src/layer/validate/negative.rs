@@ -1,6 +1,7 @@
 //! Proofs that come with a reply: that a name or a type does not exist, and that nothing closer
 //! exists than the wildcard that answered (RFC 4035 §5.4, RFC 5155 §8).
 
+use dns::canonical::is_wildcard_expansion;
 use dns::dnssec::{Budget, DenialFault, Proven, denial};
 use dns::limits::{DENIALS_MAX, NSEC3_ITERATIONS_MAX};
 use dns::rdata::view::{Nsec3View, RrsigView};
@@ -166,10 +167,19 @@ pub(super) fn refuse_many(authority: &[SignedSet]) -> Result<(), Stop> {
     if count > DENIALS_MAX { Err(Stop::Bogus(Verdict::TooManyProofs)) } else { Ok(()) }
 }
 
-/// The NSEC and NSEC3 sets that were found good.
+/// The NSEC and NSEC3 sets that were found good. Those that a wildcard was expanded to say nothing
+/// about the name they stand at now and prove nothing (CVE-2017-15105).
 pub(super) fn secure_denials(sets: &[SignedSet]) -> Vec<&Rrset> {
+    let is_expanded = |signed: &SignedSet| {
+        signed
+            .signatures
+            .iter()
+            .filter_map(RrsigView::new)
+            .any(|rrsig| is_wildcard_expansion(&signed.set.owner, rrsig.labels()))
+    };
     sets.iter()
         .filter(|signed| signed.set.rtype.is_denial() && signed.rank.is_secure())
+        .filter(|signed| !is_expanded(signed))
         .map(|signed| &signed.set)
         .collect()
 }

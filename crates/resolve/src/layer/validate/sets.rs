@@ -214,6 +214,12 @@ pub(super) fn verify(
         let (owner, rtype) = (&signed.set.owner, signed.set.rtype);
         trace!(ctx, Validate, "bogus signatures of {owner} {rtype}: {stop:?}");
     })?;
+    // A wildcard makes no delegations and no zones (RFC 4592 §4.2, §4.6): a DS that one was expanded
+    // to could otherwise be put at any name below it.
+    let makes_cuts = matches!(signed.set.rtype, Rtype::DS | Rtype::SOA | Rtype::DNSKEY);
+    if makes_cuts && verified.wildcard_labels.is_some() {
+        return Err(Stop::Bogus(Verdict::Signature));
+    }
     signed.rank = Rank::SECURE;
     signed.set.ttl = verified.ttl;
     Ok(Some(verified))
