@@ -13,8 +13,8 @@ use clap::{ArgAction, Parser};
     override_usage = "kresd [options] [rundir]"
 )]
 pub(crate) struct Options {
-    /// Listen for DNS over UDP and TCP on this address; can be repeated [default: 127.0.0.1@53
-    /// and ::1@53]
+    /// Listen for DNS over UDP and TCP on this address; can be repeated (default: 127.0.0.1@53
+    /// and ::1@53)
     #[arg(short = 'a', long = "addr", value_name = "ADDR[@PORT]")]
     pub addresses: Vec<String>,
 

@@ -1,6 +1,6 @@
 //! Whom to ask: measured round-trip times, exploration, and patience with servers that fail.
 //!
-//! [`Servers`] remembers what each address was like, in bounded memory; [`choose`] picks among the
+//! [`Servers`] remembers what each address was like, in bounded memory; [`choose()`] picks among the
 //! addresses of a zone for one round. Only matched replies and our own time-outs teach anything: a
 //! forged datagram cannot (TuDoor, IEEE S&P 2024).
 

@@ -1,7 +1,7 @@
 //! Where chains of trust begin and where they are not looked for: the operator's trust anchors
 //! (RFC 4033 §2) and negative trust anchors (RFC 7646), as data in force.
 //!
-//! How they are written in files is in [`file`].
+//! How they are written in files is in [`mod@file`].
 
 pub mod file;
 
