@@ -91,7 +91,7 @@ impl Default for Settings {
             trust_anchors: Arc::new(TrustAnchors::new()),
             local_data_except: Vec::new(),
             ttl_min: 5,
-            ttl_max: 6 * 24 * 3600,
+            ttl_max: 24 * 3600,
             ns_timeout_ms: 1000,
             trace: false,
         }

@@ -31,9 +31,9 @@ pub struct TtlBounds {
 }
 
 impl Default for TtlBounds {
-    /// As upstream: at least 5 seconds, at most 6 days.
+    /// As upstream: at least 5 seconds, at most a day.
     fn default() -> TtlBounds {
-        TtlBounds { min: 5, max: 6 * 24 * 3600 }
+        TtlBounds { min: 5, max: 24 * 3600 }
     }
 }
 
