@@ -18,6 +18,8 @@ use crate::time::Mono;
 struct Failure {
     until: Mono,
     wait: Duration,
+    /// There was an answer, but validation refused it.
+    bogus: bool,
 }
 
 /// Questions that failed, in bounded memory: the oldest make room.
@@ -40,6 +42,21 @@ impl Failures {
         self.table.get(&(name.clone(), rtype)).is_some_and(|failure| now < failure.until)
     }
 
+    /// The same for a client that disables checking (RFC 4035 §3.2.2): what failed only in
+    /// validation is to be had for it.
+    pub fn is_failing_unchecked(&self, name: &Name, rtype: Rtype, now: Mono) -> bool {
+        self.is_failing(name, rtype, now)
+            && self.table.get(&(name.clone(), rtype)).is_some_and(|failure| !failure.bogus)
+    }
+
+    /// The question was answered, but validation refused the answer.
+    pub fn note_bogus(&mut self, name: &Name, rtype: Rtype, now: Mono) {
+        self.note(name, rtype, now);
+        if let Some(failure) = self.table.get_mut(&(name.clone(), rtype)) {
+            failure.bogus = true;
+        }
+    }
+
     /// The question could not be resolved.
     pub fn note(&mut self, name: &Name, rtype: Rtype, now: Mono) {
         let key = (name.clone(), rtype);
@@ -49,6 +66,7 @@ impl Failures {
             let wait = if repeated { failure.wait * 2 } else { FAILURE_TIME_MIN };
             failure.wait = wait.min(FAILURE_TIME_MAX);
             failure.until = now + failure.wait;
+            failure.bogus = false;
             return;
         }
         if self.order.len() >= FAILURES_MAX
@@ -57,7 +75,8 @@ impl Failures {
             self.table.remove(&oldest);
         }
         self.order.push_back(key.clone());
-        let failure = Failure { until: now + FAILURE_TIME_MIN, wait: FAILURE_TIME_MIN };
+        let failure =
+            Failure { until: now + FAILURE_TIME_MIN, wait: FAILURE_TIME_MIN, bogus: false };
         self.table.insert(key, failure);
     }
 

@@ -143,6 +143,9 @@ fn a_group_of_workers_serves_and_ends_together() {
     running.check_alive();
     // A worker that crashes is replaced; the other one goes on meanwhile.
     Running::signal(first[0], "KILL");
+    // Until it is really gone the kernel may still hand it a datagram, which then is lost.
+    let process = format!("/proc/{}", first[0]);
+    eventually("its end", || (!std::path::Path::new(&process).exists()).then_some(()));
     running.check_alive();
     eventually("a third worker", || workers().iter().find(|id| !first.contains(id)).copied());
     running.check_alive();

@@ -55,7 +55,13 @@ impl Layer for CacheLayer {
             ctx.query.outcome = Some(outcome);
             return State::Consume;
         }
-        if ctx.core.failures.is_failing(&ctx.query.name, ctx.query.rtype, ctx.now.mono) {
+        let (failures, query) = (&ctx.core.failures, &*ctx.query);
+        let failing = if ctx.request.checking_disabled() {
+            failures.is_failing_unchecked(&query.name, query.rtype, ctx.now.mono)
+        } else {
+            failures.is_failing(&query.name, query.rtype, ctx.now.mono)
+        };
+        if failing {
             trace!(ctx, Cache, "=> failed a moment ago");
             ctx.core.counters.failures_cached += 1;
             let told = Verdict::FailedBefore.told();

@@ -123,7 +123,12 @@ impl Resolver {
             return;
         }
         if response.rcode != Rcode::SERVFAIL {
-            self.core.failures.forget(&question.name, question.rtype);
+            // An unchecked success says nothing about a failed validation.
+            if !request.checking_disabled() {
+                self.core.failures.forget(&question.name, question.rtype);
+            }
+        } else if request.bogus.is_some() {
+            self.core.failures.note_bogus(&question.name, question.rtype, now.mono);
         } else if request.budget.messages > 0 {
             self.core.failures.note(&question.name, question.rtype, now.mono);
         }
