@@ -514,15 +514,25 @@ impl Worker {
         });
     }
 
-    /// The resolver's cache for reading and upkeep, unless a step of the resolver is running.
+    /// The resolver's cache for reading and upkeep. While a step of the resolver is running, only
+    /// hooks written in Lua can reach it.
     pub(crate) fn inspect_cache<R>(&self, use_it: impl FnOnce(&mut Cache) -> R) -> Option<R> {
-        self.core.try_borrow_mut().ok().map(|mut core| use_it(&mut core.core_mut().cache))
+        match self.core.try_borrow_mut() {
+            Ok(mut core) => Some(use_it(&mut core.core_mut().cache)),
+            Err(_) => lua::with_core(|core| use_it(&mut core.cache)),
+        }
     }
 
-    /// The resolver's cache to take something out of it, unless a step of the resolver is running.
-    /// Finished answers are forgotten.
+    /// The same to take something out of it: finished answers are forgotten.
     pub(crate) fn with_cache<R>(&self, use_it: impl FnOnce(&mut Cache) -> R) -> Option<R> {
-        self.core.try_borrow_mut().ok().map(|mut core| use_it(core.cache_mut()))
+        match self.core.try_borrow_mut() {
+            Ok(mut core) => Some(use_it(core.cache_mut())),
+            Err(_) => {
+                // At the end of the turn settings are put in force, which forgets the answers.
+                self.settings_changed.set(true);
+                lua::with_core(|core| use_it(&mut core.cache))
+            }
+        }
     }
 
     /// What the resolver has counted, unless a step of it is running.

@@ -24,8 +24,11 @@ mod log;
 mod modules;
 mod net;
 mod policy;
+pub(crate) mod request;
 mod settings;
 mod worker;
+
+pub(crate) use policy::parse_action;
 
 /// What bound functions share.
 pub(crate) struct State {
@@ -81,6 +84,7 @@ pub const GROUPS: &[(&str, &[Binding])] = &[
     ("modules", modules::BINDINGS),
     ("policy", policy::BINDINGS),
     ("kres", kres::BINDINGS),
+    ("_request", request::BINDINGS),
 ];
 
 /// Builds the table of groups for the prelude.

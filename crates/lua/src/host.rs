@@ -12,6 +12,7 @@
 //! 3. **No reference is held across a call into Lua.** A layer hook written in Lua runs while the
 //!    resolver is mutably borrowed, and that hook may call any method here. A method that needs
 //!    the resolver for a change therefore enqueues it and the loop applies it after the hook; one
+//!    that needs the cache or another thing that layers share gets it by [`crate::with_core`]; one
 //!    that needs to read uses state kept beside the resolver (or `try_borrow`, answering
 //!    [`HostError::Busy`]).
 //! 4. **All or nothing.** A method that returns an error has changed nothing.

@@ -12,17 +12,22 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 use crate::bindings::{self, State};
 use crate::console::{Outcome, Session, SessionState};
 use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
+use crate::policy::LuaFunction;
 use crate::timers::Timers;
+pub use rules::{RuleFault, is_in_hook, with_core};
 
 mod defaults;
+pub(crate) mod lent;
+mod rules;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 16] = [
+const PRELUDE: [(&str, &str); 17] = [
     ("budget", include_str!("lua/budget.lua")),
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
     ("kres", include_str!("lua/kres.lua")),
     ("packet", include_str!("lua/packet.lua")),
+    ("request", include_str!("lua/request.lua")),
     ("events", include_str!("lua/events.lua")),
     ("net", include_str!("lua/net.lua")),
     ("cache", include_str!("lua/cache.lua")),
@@ -71,6 +76,11 @@ pub struct Interpreter {
     forget_timer: Function,
     fire_watch: Function,
     finish_query: Function,
+    run_filters: Function,
+    run_action: Function,
+    run_test: Function,
+    make_filters: Function,
+    filter_lists: RefCell<Vec<(Box<[LuaFunction]>, Table)>>,
     /// Why the default trust anchors could not be loaded; it matters if the configuration leaves
     /// them as they are.
     anchors_fault: RefCell<Option<String>>,
@@ -105,6 +115,11 @@ impl Interpreter {
             forget_timer: internals.get("forget_timer")?,
             fire_watch: internals.get("fire_watch")?,
             finish_query: internals.get("finish_query")?,
+            run_filters: internals.get("run_filters")?,
+            run_action: internals.get("run_action")?,
+            run_test: internals.get("run_test")?,
+            make_filters: internals.get("make_filters")?,
+            filter_lists: RefCell::default(),
             anchors_fault: RefCell::new(None),
             lua,
             state,
@@ -242,7 +257,7 @@ impl Interpreter {
 }
 
 /// The text of an error as Lua raised it, without the trace that mlua adds.
-fn message(error: &mlua::Error) -> String {
+pub(crate) fn message(error: &mlua::Error) -> String {
     let text = match error {
         mlua::Error::RuntimeError(text) => text.clone(),
         mlua::Error::CallbackError { cause, .. } => message(cause),

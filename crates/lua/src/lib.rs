@@ -16,7 +16,10 @@
 //!    socket (one [`console::Session`] each), `handle_deadline()` when `next_deadline()` has passed, `handle_readable(watch, status)` for a
 //!    watched descriptor, `handle_resolved(id, answer)` for a query that Lua started. After any of
 //!    them ask `next_deadline()` anew.
-//! 3. `shutdown()` before the process ends.
+//! 3. While the resolver works, it calls hooks of [`layer::LuaLayer`]s, and rules call
+//!    `run_filters`, `run_action` and `run_test`. What Lua asks of the host from there is asked
+//!    while the resolver is in use: see [`with_core`].
+//! 4. `shutdown()` before the process ends.
 
 mod bindings;
 pub mod console;
@@ -34,4 +37,4 @@ mod timers;
 
 pub use bindings::{Binding, GROUPS};
 pub use host::Host;
-pub use interpreter::{Interpreter, InterpreterError};
+pub use interpreter::{Interpreter, InterpreterError, RuleFault, is_in_hook, with_core};

@@ -141,6 +141,11 @@ impl RequestContext<'_> {
         let requested = request.flags.contains(crate::flags::QueryFlags::TRACE);
         self.core.log.write(group, requested, request.id.number, 0, 0, text);
     }
+
+    /// The response as it would leave now.
+    pub fn response_wire(&mut self) -> Vec<u8> {
+        crate::response::compose(self.request, &self.core.settings, &mut self.core.chance)
+    }
 }
 
 /// What hooks of a query work with. The query is out of the request's plan meanwhile.

@@ -1,6 +1,7 @@
 //! What a client wants, from its first byte to our last: one owned value, suspended only between
 //! steps of the driver.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use dns::message::Question;
@@ -24,6 +25,14 @@ pub struct RequestId {
     pub(crate) slot: u32,
     /// Serial number of the request; also what the trace calls it.
     pub number: u32,
+}
+
+impl RequestId {
+    /// The place of the request among those under way: small, and free for the next one when this
+    /// one is over.
+    pub fn slot(self) -> u32 {
+        self.slot
+    }
 }
 
 /// What the OPT record of the client said.
@@ -153,6 +162,8 @@ pub struct Request {
     pub bogus: Option<Verdict>,
     /// Servers that a rule names for this request instead of the usual ones.
     pub forward: Option<Arc<Forward>>,
+    /// What layers want to have with the request; dropped with it.
+    pub kept: Vec<Box<dyn Any>>,
     /// The round that it leads or follows.
     pub(crate) following: Option<RoundKey>,
     /// Its last round ended because nobody was left to ask.

@@ -1,6 +1,8 @@
 //! `modules`: the order of modules and the commands of native ones.
 
-use mlua::{MultiValue, Value};
+use std::rc::Rc;
+
+use mlua::{Function, MultiValue, Value};
 
 use super::{Binding, Call};
 use crate::convert::{Answer, Args, Failure, from_data, to_data};
@@ -84,15 +86,18 @@ fn load_native(call: &Call<'_>, args: &Args) -> Answer {
     call.ok(true)
 }
 
-/// `insert(name, operator, reference, { names of hooks })`.
+/// `insert(name, operator, reference, { hook = closure of the prelude })`.
 fn insert(call: &Call<'_>, args: &Args) -> Answer {
     let name = name(args)?;
     let layer = match args.table(3) {
         Some(hooks) => {
-            let names = hooks.sequence_values::<String>().collect::<Result<Vec<_>, _>>()?;
-            let phases = Phase::ALL.into_iter();
-            let phases = phases.filter(|phase| names.iter().any(|name| name == phase.name()));
-            Some(LuaLayer::new(name.clone(), phases.collect()))
+            let mut present = Vec::new();
+            for phase in Phase::ALL {
+                if let Some(function) = hooks.get::<Option<Function>>(phase.name())? {
+                    present.push((phase, function));
+                }
+            }
+            Some(LuaLayer::new(name.clone(), present, Rc::clone(&call.state.host)))
         }
         None => None,
     };

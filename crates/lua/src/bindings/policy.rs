@@ -144,7 +144,7 @@ fn names(table: &Table) -> Result<Vec<Name>, Failure> {
     Ok(names)
 }
 
-fn parse_action(call: &Call<'_>, table: &Table) -> Result<Action, Failure> {
+pub(crate) fn parse_action(call: &Call<'_>, table: &Table) -> Result<Action, Failure> {
     Ok(match kind_of(table)?.as_str() {
         "pass" => Action::Pass,
         "deny" => deny(table)?,

@@ -1,7 +1,9 @@
 //! `policy`: the rules that the resolver evaluates itself.
 
+use resolve::{RequestContext, State};
+
 use super::HostError;
-use crate::policy::Rule;
+use crate::policy::{Action, Rule};
 
 /// A rule in force, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,4 +17,14 @@ pub trait Policy {
     fn policy_remove(&self, id: RuleId) -> bool;
     /// How often a rule has matched.
     fn policy_hits(&self, id: RuleId) -> u64;
+    /// Applies an action to a request, as `policy.DENY(state, req)` in a script does. Returns the
+    /// state that follows: the one given for a chain action. Called while a hook runs.
+    fn policy_apply(
+        &self,
+        _action: &Action,
+        _ctx: &mut RequestContext<'_>,
+        _state: State,
+    ) -> Result<State, HostError> {
+        Err(HostError::Unsupported("an action of policy that a function applies"))
+    }
 }

@@ -28,7 +28,14 @@ end
 
 -- For the other parts: what follows is a `kind` of run of its own.
 function M.begin_run(kind)
+	M.forget_requests()
 	spent, bound, stopped = 0, BOUNDS[kind], nil
+end
+
+-- The same for hooks, which run for each request.
+local HOOK = BOUNDS.hook
+function M.begin_hook()
+	spent, bound, stopped = 0, HOOK, nil
 end
 
 -- For the program: the configuration has been read.

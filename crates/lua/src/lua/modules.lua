@@ -126,7 +126,7 @@ local function load_lua(name, operator, reference, found)
 		present = {}
 		for _, hook in ipairs(hooks) do
 			if type(found.layer[hook]) == 'function' then
-				present[#present + 1] = hook
+				present[hook] = M.make_hook(hook, found.layer[hook])
 			end
 		end
 		M.layers[name] = found.layer

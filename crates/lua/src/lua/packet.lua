@@ -170,9 +170,19 @@ M.group_records = group
 
 -- Messages.
 
+local live = raw._request
+local live_head, live_set = M.wrap(live.packet_head, M.refuse), M.wrap(live.packet_set, M.refuse)
+local live_question = M.wrap(live.packet_question, M.refuse)
+local live_section = M.wrap(live.packet_section, M.refuse)
+local live_put, live_clear = M.wrap(live.packet_put, M.refuse), M.wrap(live.packet_clear, M.refuse)
+local live_wire, live_edns = M.wrap(live.packet_wire, M.refuse), M.wrap(live.packet_edns, M.refuse)
+
 local packet = {}
 local packet_meta = { __opaque = true }
 M.packet_meta = packet_meta
+
+-- Messages of a request under way: the same methods, but what they read and write is there.
+local live_meta = { __opaque = true }
 
 local fields = {
 	size = function (p) return #p:towire() end,
@@ -251,6 +261,13 @@ function packet.opcode(p, value)
 end
 
 function packet.question(p, qname, qclass, qtype)
+	if getmetatable(p) == live_meta then
+		local q = asked(p)
+		if not q or q.type ~= qtype or q.class ~= qclass or not select(2, names_equal(q.name, qname)) then
+			M.refuse('the question of a request stays as it is')
+		end
+		return true
+	end
 	p.octets = nil
 	p.question_ = {
 		name = name(qname, 'name'), class = number(qclass, 65535, 'class'),
@@ -260,6 +277,9 @@ function packet.question(p, qname, qclass, qtype)
 end
 
 local function asked(p)
+	if getmetatable(p) == live_meta then
+		return live_question(p.number, p.kind)
+	end
 	return rawget(p, 'question_') or rawget(p, 'question')
 end
 
@@ -290,6 +310,9 @@ end
 function packet.put(p, owner, ttl, rclass, rtype, rdata)
 	if type(rdata) ~= 'string' then
 		M.refuse('rdata must be a string of octets')
+	end
+	if getmetatable(p) == live_meta then
+		return live_put(p.number, p.kind, p.section_number, name(owner, 'owner'), ttl, rclass, rtype, rdata)
 	end
 	local list = p[p.section_number]
 	list[#list + 1] = {
@@ -323,8 +346,10 @@ packet.clear_payload = clear
 
 -- A message to be used anew: question and records are gone.
 function packet.recycle(p)
-	p.question_, p.edns = nil, nil
-	rawset(p, 'question', nil)
+	if getmetatable(p) ~= live_meta then
+		p.question_, p.edns = nil, nil
+		rawset(p, 'question', nil)
+	end
 	p.flags, p.code = 0, 0
 	return clear(p)
 end
@@ -356,16 +381,46 @@ function packet.parse(p)
 	return p:qname() ~= nil
 end
 
+local function edns_of(p)
+	if getmetatable(p) == live_meta then
+		return live_edns(p.number, p.kind)
+	end
+	return rawget(p, 'edns')
+end
+
 function packet.has_edns(p)
-	return rawget(p, 'edns') ~= nil
+	return edns_of(p) ~= nil
 end
 
 function packet.dobit(p)
-	local edns = rawget(p, 'edns')
+	local edns = edns_of(p)
 	return edns ~= nil and edns.dnssec_ok
 end
 
+function packet.has_wire()
+	return true
+end
+
+function packet.qdcount(p)
+	return asked(p) and 1 or 0
+end
+function packet.ancount(p) return #p[0] end
+function packet.nscount(p) return #p[1] end
+function packet.arcount(p) return #p[2] + (packet.has_edns(p) and 1 or 0) end
+
+function packet.remaining_bytes(p)
+	return p.max_size - p.size
+end
+
+function packet.resize(p, size)
+	p.limit = number(size, 65535, 'size')
+	return true
+end
+
 function packet.towire(p)
+	if getmetatable(p) == live_meta then
+		return live_wire(p.number, p.kind)
+	end
 	if not rawget(p, 'octets') then
 		p.octets = compose({
 			msg_id = p.msg_id, flags = p.flags, question = asked(p), [0] = p[0], p[1], p[2],
@@ -402,3 +457,28 @@ function packet.tostring(p)
 	return table.concat(out)
 end
 packet_meta.__tostring = packet.tostring
+packet_meta.__len = function (p) return #p:towire() end
+
+local heads = { msg_id = 1, flags = 2, code = 3 }
+live_meta.__index = function (p, key)
+	if heads[key] then
+		return (select(heads[key], live_head(p.number, p.kind)))
+	elseif type(key) == 'number' then
+		return live_section(p.number, p.kind, key)
+	end
+	return packet_meta.__index(p, key)
+end
+live_meta.__newindex = function (p, key, value)
+	if key == 'flags' or key == 'code' then
+		live_set(p.number, p.kind, key, value)
+	elseif type(key) == 'number' then
+		live_clear(p.number, p.kind, key)
+	end
+end
+live_meta.__tostring, live_meta.__len = packet.tostring, packet_meta.__len
+
+-- A message of a request: 'answer', 'reply' or 'ask'.
+function M.live_packet(req, kind)
+	return setmetatable(
+		{ number = req.number, kind = kind, section_number = 0, limit = 65535 }, live_meta)
+end

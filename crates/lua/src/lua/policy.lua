@@ -35,6 +35,7 @@ local function describe_action(action, what)
 	end
 	return actions[action] or { kind = 'lua', fn = M.keep_function(action) }
 end
+M.describe_action = describe_action
 
 -- Actions.
 

@@ -10,6 +10,7 @@ mod configurations;
 mod console;
 mod events;
 mod general;
+mod layers;
 mod modules;
 mod network;
 mod packets;

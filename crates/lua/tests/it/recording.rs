@@ -20,6 +20,7 @@ pub(crate) struct RecordingHost {
     pub(crate) quit: Cell<bool>,
     pub(crate) endpoints: RefCell<Vec<BoundEndpoint>>,
     pub(crate) order: RefCell<Vec<String>>,
+    pub(crate) layers: RefCell<Vec<LuaLayer>>,
     pub(crate) rules: RefCell<Vec<(RuleId, Rule, bool)>>,
     pub(crate) queries: RefCell<Vec<ResolveQuery>>,
     pub(crate) watches: RefCell<Vec<(FdWatch, i32)>>,
@@ -65,6 +66,7 @@ impl RecordingHost {
             quit: Cell::new(false),
             endpoints: RefCell::default(),
             order: RefCell::new(["iterate", "validate", "cache"].map(String::from).to_vec()),
+            layers: RefCell::default(),
             rules: RefCell::default(),
             queries: RefCell::default(),
             watches: RefCell::default(),
@@ -680,6 +682,7 @@ impl Modules for RecordingHost {
         order.insert(at, name.to_owned());
         let hooks = layer.as_ref().map_or(0, |layer| layer.phases().len());
         self.did(format!("module {name} at {at}, hooks {hooks}"));
+        self.layers.borrow_mut().extend(layer);
         Ok(())
     }
 

@@ -58,6 +58,7 @@ impl Resolver {
             chain: Chain::default(),
             bogus: None,
             forward: None,
+            kept: Vec::new(),
             following: None,
             gave_up: false,
         });

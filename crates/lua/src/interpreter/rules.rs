@@ -1,0 +1,118 @@
+//! Functions that the operator wrote into rules, called from the layer that evaluates them, and
+//! what the program can reach while such a function or a hook runs.
+
+use mlua::{Table, Value};
+use resolve::core::Core;
+use resolve::{RequestContext, State};
+
+use super::lent::{self, View, lend};
+use super::{Interpreter, message};
+use crate::bindings::{self, Call};
+use crate::layer::{Phase, explain_yield, query_key, state_from, state_number};
+use crate::policy::{Action, LuaFunction};
+
+/// Lists of filters that are kept ready: neighbouring functions among the rules make one.
+const FILTER_LISTS_MAX: usize = 64;
+
+/// A function of a rule raised an error or returned something that is no action; the text says
+/// what. It is for the log; the request fails.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RuleFault(pub String);
+
+impl From<mlua::Error> for RuleFault {
+    fn from(error: mlua::Error) -> RuleFault {
+        let text = message(&error);
+        RuleFault(explain_yield(&text).unwrap_or(text))
+    }
+}
+
+/// The hook that rules count as: before resolution, or after it.
+fn phase(post: bool) -> Phase {
+    if post { Phase::Finish } else { Phase::Begin }
+}
+
+impl Interpreter {
+    /// Asks filters of the operator, in their order, until one selects the request. Returns its
+    /// place in the list and the action. `post`: the rules after resolution. One call for many
+    /// filters costs little more than one for one.
+    pub fn run_filters(
+        &self,
+        functions: &[LuaFunction],
+        ctx: &mut RequestContext<'_>,
+        state: State,
+        post: bool,
+    ) -> Result<Option<(usize, Action)>, RuleFault> {
+        let list = self.filter_list(functions)?;
+        let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
+        let view = View::of_request(ctx, phase(post), state);
+        let key = query_key(view.query.as_deref());
+        let run = || self.run_filters.call((list, slot, number, key));
+        let (at, action): (Option<usize>, Option<Table>) = lend(view, run)?;
+        let (Some(at), Some(action)) = (at, action) else { return Ok(None) };
+        let call = Call { lua: &self.lua, host: self.state.host.as_ref(), state: &self.state };
+        let action = bindings::parse_action(&call, &action)
+            .map_err(|failure| RuleFault(failure.to_string()))?;
+        Ok(Some((at - 1, action)))
+    }
+
+    /// The functions themselves as a table, made once for each list of numbers that is in use.
+    fn filter_list(&self, functions: &[LuaFunction]) -> Result<Table, RuleFault> {
+        let mut lists = self.filter_lists.borrow_mut();
+        if let Some((_, list)) = lists.iter().find(|(known, _)| **known == *functions) {
+            return Ok(list.clone());
+        }
+        let numbers = self.lua.create_sequence_from(functions.iter().map(|function| function.0))?;
+        let list: Table = self.make_filters.call(numbers)?;
+        if lists.len() >= FILTER_LISTS_MAX {
+            lists.remove(0);
+        }
+        lists.push((functions.into(), list.clone()));
+        Ok(list)
+    }
+
+    /// Runs an action that the operator wrote. Returns the state that follows, by default the one
+    /// given.
+    pub fn run_action(
+        &self,
+        function: LuaFunction,
+        ctx: &mut RequestContext<'_>,
+        state: State,
+        post: bool,
+    ) -> Result<State, RuleFault> {
+        let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
+        let view = View::of_request(ctx, phase(post), state);
+        let key = query_key(view.query.as_deref());
+        let run =
+            || self.run_action.call::<Value>((function.0, state_number(state), slot, number, key));
+        Ok(state_from(&lend(view, run)?, state))
+    }
+
+    /// Asks a function of the operator a question about a request at its end
+    /// (`policy.DEBUG_IF`).
+    pub fn run_test(
+        &self,
+        function: LuaFunction,
+        ctx: &mut RequestContext<'_>,
+        state: State,
+    ) -> Result<bool, RuleFault> {
+        let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
+        let view = View::of_request(ctx, Phase::Finish, state);
+        let key = query_key(view.query.as_deref());
+        let run = || self.run_test.call::<bool>((function.0, slot, number, key));
+        Ok(lend(view, run)?)
+    }
+}
+
+/// Uses what the layers of the resolver share, if a hook or rule written in Lua is running on this
+/// thread: the way of a host's method to the cache while the resolver itself is in use. `None`: no
+/// hook runs, the resolver can be reached as usual.
+pub fn with_core<R>(use_it: impl FnOnce(&mut Core) -> R) -> Option<R> {
+    lent::with(|view| use_it(view.core))
+}
+
+/// Is a hook or rule written in Lua running on this thread? Then what needs the whole resolver has
+/// to wait until the hook is over.
+pub fn is_in_hook() -> bool {
+    lent::is_lent()
+}

@@ -1,0 +1,447 @@
+-- Requests and queries as hooks, rules and callbacks see them: handles that find their request by
+-- its number. A handle of a request that is over raises an error.
+local M, G = ...
+local raw = M.raw._request
+local bit = require('bit')
+
+local function wrap(name)
+	return M.wrap(raw[name], M.refuse)
+end
+local find_query, find_keys = wrap 'query', wrap 'keys'
+local get_flag, set_flag = wrap 'flag', wrap 'set_flag'
+local find_cut, find_source = wrap 'cut', wrap 'source'
+local apply, push_query, set_error = wrap 'apply', wrap 'push', wrap 'set_error'
+local list_selected, unselect = wrap 'selected', wrap 'unselect'
+local get_state, get_rank = wrap 'state', wrap 'rank'
+local all_cached, has_edns, mark = wrap 'all_cached', wrap 'has_edns', wrap 'mark'
+
+-- Requests under way, by their place; a place is used anew when its request is over.
+local live = {}
+-- How many of them have fields in their handles that are to be taken out at the end.
+local marked = 0
+
+local OVER = 'the request is over'
+
+-- Has the program tell when the request ends.
+local function note_end(req)
+	if not rawget(req, 'noted') then
+		mark(req.number)
+		rawset(req, 'noted', true)
+		marked = marked + 1
+	end
+end
+
+-- Flags: a proxy for a query, or with no key for the request. What the resolver does not know as a
+-- switch of its own is kept here, for modules that talk to each other that way.
+
+local flags_meta = { __opaque = true }
+flags_meta.__index = function (flags, name)
+	local note = rawget(flags, 'notes')[name]
+	if note ~= nil then
+		return note
+	end
+	return get_flag(rawget(flags, 'number'), rawget(flags, 'key'), name)
+end
+flags_meta.__newindex = function (flags, name, on)
+	if not set_flag(rawget(flags, 'number'), rawget(flags, 'key'), name, on) then
+		rawget(flags, 'notes')[name] = on
+	end
+end
+flags_meta.__tostring = function () return 'struct kr_qflags' end
+
+local function new_flags(number, key)
+	return setmetatable({ number = number, key = key, notes = {} }, flags_meta)
+end
+
+-- Queries. Name, type and class lie in the handle itself.
+
+local query, query_fields, query_meta = {}, {}, { __opaque = true }
+
+query_meta.__index = function (q, key)
+	if not rawget(q, 'request') then
+		M.refuse('a query is used after its request: ' .. OVER)
+	end
+	local field = query_fields[key]
+	if field then
+		return field(q)
+	end
+	return query[key]
+end
+query_meta.__newindex = function (_, key)
+	M.refuse(string.format("'struct kr_query' has no field '%s' that can be set", tostring(key)))
+end
+query_meta.__tostring = function (q)
+	return string.format('query %s %s', G.kres.dname2str(q.sname), G.kres.tostring.type[q.stype])
+end
+
+function query.name(q)
+	return q.sname
+end
+
+-- Puts the question into a packet.
+function query.write(q, packet)
+	packet:recycle()
+	return packet:question(q.sname, q.sclass, q.stype)
+end
+
+local function make_query(req, key, uid, name, rtype, class, parent)
+	local known = req.queries[key]
+	if known then
+		return known
+	end
+	local q = setmetatable({
+		request = req, uid = uid, sname = name, stype = rtype, sclass = class, id = 0,
+		hidden = { key = key, parent = parent },
+	}, query_meta)
+	req.queries[key] = q
+	return q
+end
+
+local function query_of(req, which)
+	if not rawget(req, 'queries') then
+		note_end(req)
+		rawset(req, 'queries', {})
+	end
+	local key, uid, name, rtype, class, parent = find_query(req.number, which)
+	return key and make_query(req, key, uid, name, rtype, class, parent)
+end
+
+function query_fields.flags(q)
+	local hidden = q.hidden
+	hidden.flags = hidden.flags or new_flags(q.request.number, hidden.key)
+	return hidden.flags
+end
+
+function query_fields.parent(q)
+	local parent = q.hidden.parent
+	return parent and query_of(q.request, parent)
+end
+
+function query_fields.zone_cut(q)
+	local name = find_cut(q.request.number, q.hidden.key)
+	return name and { name = name }
+end
+
+-- Where the request came from.
+
+local address = {}
+address.__index = address
+address.__opaque = true
+address.__tostring = function (a) return a.text end
+function address.ip(a) return a.octets end
+function address.len(a) return #a.octets end
+-- AF_INET and AF_INET6 as numbers of the system.
+function address.family(a) return #a.octets == 4 and 2 or 10 end
+
+local function source_of(req)
+	local found = find_source(req.number)
+	local kind = found.protocol
+	return {
+		addr = found.peer and setmetatable(found.peer, address),
+		comm_addr = found.peer,
+		dst_addr = found.own and setmetatable(found.own, address),
+		packet = G.kres.packet(found.wire),
+		size = #found.wire,
+		flags = {
+			tcp = kind == 'tcp' or kind == 'tls' or kind == 'http', tls = kind == 'tls' or kind == 'http',
+			http = kind == 'http', xdp = false,
+		},
+		comm_flags = { tcp = kind == 'tcp', tls = kind == 'tls', http = kind == 'http', xdp = false },
+		headers = { len = 0, at = {} },
+	}
+end
+
+-- The sets of records that make up the response so far, as `{ len, at = { [0] = entry } }`.
+
+local entry_meta = {}
+entry_meta.__index = function (entry, key)
+	if key == 'to_wire' then
+		return not rawget(entry, 'removed')
+	end
+	return nil
+end
+entry_meta.__newindex = function (entry, key, value)
+	if key ~= 'to_wire' or value ~= false then
+		M.refuse("only 'to_wire = false' can be set")
+	end
+	unselect(entry.hidden.number, entry.hidden.section, entry.rr:owner(), entry.rr.type)
+	rawset(entry, 'removed', true)
+end
+
+local function selected(req, section)
+	local at, count = {}, 0
+	for _, set in ipairs(list_selected(req.number, section)) do
+		local rr = G.kres.rrset(set.owner, set.type, set.class, set.ttl)
+		for _, rdata in ipairs(set) do
+			rr:add_rdata(rdata)
+		end
+		at[count] = setmetatable({
+			rr = rr, rank = set.rank, cached = set.cached, qry_uid = set.qry_uid, yielded = false,
+			in_progress = false, dont_cache = false, hidden = { number = req.number, section = section },
+		}, entry_meta)
+		count = count + 1
+	end
+	return { len = count, cap = count, at = at }
+end
+
+-- Requests.
+
+local request, fields, request_meta = {}, {}, { __opaque = true }
+M.request_meta = request_meta
+
+request_meta.__index = function (req, key)
+	local method = request[key]
+	if method then
+		return method
+	end
+	local field = fields[key]
+	if field then
+		return field(req)
+	end
+	if key ~= 'queries' then
+		M.refuse(string.format("'struct kr_request' has no member named '%s'", tostring(key)))
+	end
+	M.refuse(OVER)
+end
+request_meta.__newindex = function (_, key)
+	M.refuse(string.format("'struct kr_request' has no member '%s' that can be set", tostring(key)))
+end
+request_meta.__tostring = function (req)
+	return string.format('request %05d', req.number % 100000)
+end
+
+-- The query that a hook is about; in `begin` the question.
+function request.current(req)
+	local queries = rawget(req, 'queries')
+	local known = queries and queries[req.key]
+	if known then
+		return known
+	end
+	return query_of(req, 'current')
+end
+
+function request.initial(req) return query_of(req, 'initial') end
+function request.last(req) return query_of(req, 'last') end
+function request.resolved(req) return query_of(req, 'resolved') end
+request.first_resolved = request.resolved
+
+-- A table of the module's own that lives as long as the request.
+function request.vars(req)
+	local vars = rawget(req, 'own')
+	if not vars then
+		note_end(req)
+		vars = {}
+		rawset(req, 'own', vars)
+	end
+	return vars
+end
+
+function request.all_from_cache(req) return all_cached(req.number) end
+function request.ensure_edns(req) return has_edns(req.number) end
+
+-- The response, for writing; nil if none is to be sent.
+function request.ensure_answer(req)
+	if req.options.NO_ANSWER then
+		return nil
+	end
+	return req.answer
+end
+
+-- RFC 8914; nil as code stands for "other error".
+function request.set_extended_error(req, code, text)
+	return set_error(req.number, code or G.kres.extended_error.OTHER, text)
+end
+
+-- Something that is resolved before the current query goes on; the hook then returns kres.YIELD.
+function request.push(req, name, rtype, class, flags, _)
+	local list = {}
+	if type(flags) == 'string' then
+		list = { flags }
+	elseif type(flags) == 'table' then
+		for _, flag in ipairs(flags) do
+			list[#list + 1] = flag
+		end
+		for _, flag in ipairs(M.names(flags)) do
+			if flags[flag] then
+				list[#list + 1] = flag
+			end
+		end
+	end
+	local key = push_query(req.number, name, rtype or G.kres.type.A, class or G.kres.class.IN, list)
+	return make_query(req, key, bit.rshift(key, 8), name, rtype, class or G.kres.class.IN, req.key)
+end
+
+-- For tables of policy: applies a described action, returns the state that follows.
+function request.apply(req, description)
+	return apply(req.number, description)
+end
+
+function request.selected_tostring(req)
+	local out = {}
+	for section, name in ipairs { 'answ_selected', 'auth_selected', 'add_selected' } do
+		local list = selected(req, section - 1)
+		for i = 0, list.len - 1 do
+			local entry = list.at[i]
+			out[#out + 1] = string.format('%s: rank %d, qry_uid %d\n%s', name, entry.rank,
+				entry.qry_uid, entry.rr:txt_dump())
+		end
+	end
+	return table.concat(out)
+end
+
+-- Adds a field that is made when it is first read.
+local function cached_field(name, make)
+	fields[name] = function (req)
+		local value = make(req)
+		rawset(req, name, value)
+		return value
+	end
+end
+
+cached_field('options', function (req) return new_flags(req.number, nil) end)
+cached_field('qsource', source_of)
+cached_field('answer', function (req) return M.live_packet(req, 'answer') end)
+function fields.state(req) return get_state(req.number) end
+function fields.rank(req) return get_rank(req.number) end
+function fields.uid(req) return req.number end
+fields.current_query = request.current
+function fields.answ_selected(req) return selected(req, 0) end
+function fields.auth_selected(req) return selected(req, 1) end
+function fields.add_selected(req) return selected(req, 2) end
+
+local function list_of(req, keys)
+	local at = {}
+	for i, key in ipairs(keys) do
+		at[i - 1] = query_of(req, key)
+	end
+	return { len = #keys, cap = #keys, at = at }
+end
+
+function fields.rplan(req)
+	local pending, resolved = find_keys(req.number)
+	return {
+		pending = list_of(req, pending), resolved = list_of(req, resolved), initial = req:initial(),
+	}
+end
+
+-- The life of handles.
+
+-- Takes the fields out of the handles of a request that is over.
+local function empty(req)
+	for _, q in pairs(rawget(req, 'queries') or {}) do
+		for key in pairs(q) do
+			q[key] = nil
+		end
+	end
+	if rawget(req, 'noted') then
+		marked = marked - 1
+	end
+	for _, key in ipairs { 'queries', 'own', 'noted', 'qsource', 'answer', 'options', 'packet' } do
+		rawset(req, key, nil)
+	end
+end
+
+-- The same for those that have ended since the last call.
+local take_dead = M.wrap(raw.dead)
+local function sweep()
+	local dead = take_dead()
+	for i = 1, #dead, 2 do
+		local req = live[dead[i]]
+		if req and req.number == dead[i + 1] then
+			empty(req)
+			live[dead[i]] = nil
+		end
+	end
+end
+
+-- For the other parts: before code runs that may hold handles.
+function M.forget_requests()
+	if marked > 0 then
+		sweep()
+	end
+end
+
+-- A handle for a request that has none.
+local function open(slot, number)
+	if marked > 0 then
+		sweep()
+		if live[slot] then
+			empty(live[slot])
+		end
+	end
+	local req = setmetatable({ number = number, key = -1 }, request_meta)
+	live[slot] = req
+	return req
+end
+
+local begin_hook = M.begin_hook
+
+local function handle(slot, number, key)
+	local req = live[slot]
+	if not req or req.number ~= number then
+		req = open(slot, number)
+	end
+	req.key = key
+	return req
+end
+
+-- Hooks of layers. The third parameter is the packet that the hook is about.
+local packets = { consume = 'reply', produce = 'reply', checkout = 'ask' }
+
+function M.make_hook(hook, fn)
+	local kind = packets[hook]
+	if kind then
+		return function (state, slot, number, key)
+			begin_hook()
+			local req = handle(slot, number, key)
+			return fn(state, req, M.live_packet(req, kind))
+		end
+	end
+	return function (state, slot, number, key)
+		begin_hook()
+		-- As `handle`, without the call.
+		local req = live[slot]
+		if not req or req.number ~= number then
+			req = open(slot, number)
+		end
+		req.key = key
+		return fn(state, req)
+	end
+end
+
+-- Functions of the operator in rules, by their numbers.
+
+-- For the program: the functions of a list of numbers.
+function M.make_filters(numbers)
+	local list = {}
+	for i, number in ipairs(numbers) do
+		list[i] = M.kept_function(number)
+	end
+	return list
+end
+
+-- For the program: the first of some filters that selects the request, and its action described.
+function M.run_filters(list, slot, number, key)
+	begin_hook()
+	local req = handle(slot, number, key)
+	local current = req:current()
+	for i = 1, #list do
+		local action = list[i](req, current)
+		if action ~= nil and action ~= false then
+			return i, M.describe_action(action, 'a function in policy.add()')
+		end
+	end
+	return nil
+end
+
+-- For the program: an action that is a function; the state that follows, or nothing.
+function M.run_action(fn, state, slot, number, key)
+	begin_hook()
+	return M.kept_function(fn)(state, handle(slot, number, key))
+end
+
+-- For the program: a question that a function answers with yes or no.
+function M.run_test(fn, slot, number, key)
+	begin_hook()
+	return M.kept_function(fn)(handle(slot, number, key)) and true or false
+end
