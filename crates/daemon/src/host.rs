@@ -22,6 +22,7 @@ use crate::program::Program;
 use crate::watches::Watches;
 use crate::worker::Worker;
 
+pub(crate) use modules::run as run_modules;
 pub(crate) use network::serve_inherited;
 pub(crate) use process::CONTROL_DIRECTORY;
 
@@ -52,6 +53,7 @@ impl DaemonHost {
         run_directory: PathBuf,
         worker_count: u32,
     ) -> DaemonHost {
+        DaemonHost::take_over_layers(&worker);
         DaemonHost {
             worker,
             program: Rc::default(),

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, MissedTickBehavior, interval, sleep_until};
 
 use crate::host::DaemonHost;
+use crate::token::as_module_question;
 
 /// A configured process.
 pub(crate) struct Program {
@@ -82,6 +83,10 @@ pub(crate) async fn run(program: Rc<Program>) {
             () = due => program.interpreter.handle_deadline(),
             () = worker.answers.arrived() => {
                 while let Some((number, wire)) = worker.answers.take() {
+                    if let Some((module, question)) = as_module_question(number) {
+                        program.host.answer_module(module, question, wire.as_deref());
+                        continue;
+                    }
                     program.interpreter.handle_resolved(QueryId(number.into()), wire.as_deref());
                 }
             }

@@ -17,7 +17,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
-use crate::host::{CONTROL_DIRECTORY, DaemonHost, serve_inherited};
+use crate::host::{CONTROL_DIRECTORY, DaemonHost, run_modules, serve_inherited};
 use crate::logging::{self, Level, log};
 use crate::program::{self, Program};
 use crate::signals::FinalSignals;
@@ -187,6 +187,7 @@ async fn work(
     spawn_local(upstream::udp::receive(worker.clone()));
     spawn_local(program::run(program.clone()));
     spawn_local(program::maintain(program.clone()));
+    spawn_local(run_modules(host.clone()));
     spawn_local(systemd::feed_watchdog(worker.clone()));
     if interactive {
         spawn_local(console::interact(program.clone()));

@@ -11,6 +11,22 @@ pub(crate) enum Token {
     Internal(u32),
 }
 
+/// Numbers of questions with this bit are those of modules.
+const MODULE_QUESTION: u32 = 1 << 31;
+/// Modules that are told apart; the numbers of questions are 16 bits wide.
+const MODULE_MASK: u32 = 0x7fff;
+
+/// The number of a module's question among all questions from inside the program.
+pub(crate) fn module_question(module: u16, question: u16) -> u32 {
+    MODULE_QUESTION | (u32::from(module) & MODULE_MASK) << 16 | u32::from(question)
+}
+
+/// The module and its number for the question, if a module asked it.
+pub(crate) fn as_module_question(number: u32) -> Option<(u16, u16)> {
+    let module = number >> 16 & MODULE_MASK;
+    (number & MODULE_QUESTION != 0).then_some((module as u16, number as u16))
+}
+
 const LISTENER: u64 = 0;
 const STREAM: u64 = 1;
 const INTERNAL: u64 = 2;
@@ -41,6 +57,13 @@ impl From<u64> for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn questions_of_modules_have_numbers_of_their_own() {
+        assert_eq!(as_module_question(module_question(0, 0)), Some((0, 0)));
+        assert_eq!(as_module_question(module_question(40, 65_535)), Some((40, 65_535)));
+        assert_eq!(as_module_question(MODULE_QUESTION - 1), None);
+    }
 
     #[test]
     fn tokens_survive_the_journey() {

@@ -65,6 +65,8 @@ pub(crate) struct Worker {
     /// What the resolver is to be set to at the end of the turn.
     settings: RefCell<Settings>,
     settings_changed: Cell<bool>,
+    /// What else is to be changed in it at the end of the turn.
+    changes: RefCell<Vec<Change>>,
     stream_limits: Cell<ServerLimits>,
     /// Descriptors for clients' connections and exchanges together.
     descriptors: usize,
@@ -72,6 +74,9 @@ pub(crate) struct Worker {
     /// Answers to queries from inside the program.
     pub(crate) answers: Answers,
 }
+
+/// A change to the resolver that waits for the end of a step.
+type Change = Box<dyn FnOnce(&mut Resolver)>;
 
 /// Answers to queries from inside the program, by the query's number.
 #[derive(Default)]
@@ -137,6 +142,7 @@ impl Worker {
             counters: Counters::default(),
             settings: RefCell::new(parts.settings),
             settings_changed: Cell::new(false),
+            changes: RefCell::default(),
             stream_limits: Cell::default(),
             descriptors: descriptors.saturating_sub(DESCRIPTORS_RESERVED),
             quitting: Notify::new(),
@@ -173,6 +179,27 @@ impl Worker {
     pub(crate) fn change_settings<R>(&self, change: impl FnOnce(&mut Settings) -> R) -> R {
         self.settings_changed.set(true);
         change(&mut self.settings.borrow_mut())
+    }
+
+    /// Changes the resolver beside its settings: at once, or while a step of it is running at the
+    /// end of the turn. Changes keep their order.
+    pub(crate) fn change_resolver(&self, change: impl FnOnce(&mut Resolver) + 'static) {
+        self.changes.borrow_mut().push(Box::new(change));
+        if let Ok(mut core) = self.core.try_borrow_mut() {
+            self.apply_changes(&mut core);
+        }
+    }
+
+    fn apply_changes(&self, core: &mut Resolver) {
+        loop {
+            let changes = std::mem::take(&mut *self.changes.borrow_mut());
+            if changes.is_empty() {
+                return;
+            }
+            for change in changes {
+                self.guard("change of the resolver", || change(core));
+            }
+        }
     }
 
     /// Ends the program after this turn.
@@ -421,6 +448,7 @@ impl Worker {
 
     /// Carries out what the resolver wants and sends what leaves.
     fn end_turn(self: &Rc<Self>, mut core: RefMut<'_, Resolver>, buffers: &mut Buffers, now: Now) {
+        self.apply_changes(&mut core);
         if self.settings_changed.replace(false) {
             core.configure(now, self.settings.borrow().clone());
         }

@@ -40,6 +40,8 @@ use std::fmt;
 
 use dns::Name;
 
+use crate::answer_cache::AnswerHit;
+use crate::client::Client;
 use crate::core::Core;
 use crate::plan::PlanFull;
 use crate::query::{Query, QueryId};
@@ -66,10 +68,11 @@ bitflags::bitflags! {
         const CHECKOUT = 16;
         const ANSWER_FINALIZE = 32;
         const FINISH = 64;
+        const HIT = 128;
     }
 }
 
-/// A part of the resolver's behaviour. Every hook gets the state as the layer before left it and
+/// A part of the resolver's behaviour. Every hook of a request gets the state as the layer before left it and
 /// returns the state that the next one gets; returning it unchanged means "not my business".
 pub trait Layer {
     /// What the stack and the configuration call it.
@@ -120,6 +123,11 @@ pub trait Layer {
     fn finish(&mut self, _ctx: &mut RequestContext<'_>, state: State) -> State {
         state
     }
+
+    /// A client was given a finished answer, past all other hooks. For layers that count or report
+    /// and are transparent otherwise; this is the shortest path there is, so it must cost nothing
+    /// that can be avoided.
+    fn hit(&mut self, _now: Now, _client: &Client, _hit: &AnswerHit) {}
 }
 
 /// What hooks of a request work with.

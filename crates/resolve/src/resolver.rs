@@ -235,6 +235,11 @@ impl Resolver {
         &self.core.counters
     }
 
+    /// Forgets finished answers, since they rest on what the caller has changed.
+    pub fn forget_answers(&mut self) {
+        self.answers.clear();
+    }
+
     /// The layers, to add and remove some.
     pub fn layers_mut(&mut self) -> &mut LayerStack {
         &mut self.layers

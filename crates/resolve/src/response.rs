@@ -88,8 +88,10 @@ fn put_set(
 fn opt_record(request: &Request, edns: ClientEdns, settings: &Settings) -> OptRecord {
     let mut opt = OptRecord::new(settings.udp_size_downstream, edns.dnssec_ok);
     opt.rcode_high = (request.response.rcode.0 >> 4) as u8;
-    for error in &request.response.extended_errors {
-        opt.push_extended_error(error.code, &error.text);
+    if settings.extended_errors {
+        for error in &request.response.extended_errors {
+            opt.push_extended_error(error.code, &error.text);
+        }
     }
     for (code, data) in &request.response.options {
         opt.push(*code, data);

@@ -69,6 +69,10 @@ pub struct Settings {
     pub ttl_max: u32,
     /// How long an unresponsive server is left alone, in milliseconds (`cache.ns_tout`).
     pub ns_timeout_ms: u32,
+    /// Tell clients what went wrong (RFC 8914).
+    pub extended_errors: bool,
+    /// How long a client's idle connection is kept, in milliseconds, to be told (RFC 7828).
+    pub idle_timeout_ms: u32,
     /// Trace each step of each request to the log at debug level.
     pub trace: bool,
 }
@@ -93,6 +97,8 @@ impl Default for Settings {
             ttl_min: 5,
             ttl_max: 24 * 3600,
             ns_timeout_ms: 1000,
+            extended_errors: true,
+            idle_timeout_ms: 10_000,
             trace: false,
         }
     }

@@ -227,6 +227,9 @@ impl Network for DaemonHost {
         let mut limits = self.worker.stream_limits();
         limits.idle = Duration::from_millis(ms);
         self.worker.set_stream_limits(limits);
+        self.worker.change_settings(|settings| {
+            settings.idle_timeout_ms = u32::try_from(ms).unwrap_or(u32::MAX);
+        });
         Ok(())
     }
 

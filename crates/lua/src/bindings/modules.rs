@@ -135,8 +135,8 @@ fn run(call: &Call<'_>, args: &Args) -> Answer {
 
 /// `config(module, configuration)`.
 fn config(call: &Call<'_>, args: &Args) -> Answer {
-    call.host.module_config(&name(args)?, &to_data(&args.value(1))?)?;
-    call.ok(true)
+    let result = call.host.module_config(&name(args)?, &to_data(&args.value(1))?)?;
+    call.ok(from_data(call.lua, &result)?)
 }
 
 /// `get(module, property)`: whether there is such sugar, and the value.

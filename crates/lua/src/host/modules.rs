@@ -50,8 +50,9 @@ pub trait Modules {
     fn module_commands(&self, name: &str) -> Vec<ModuleCommand>;
     /// Runs one.
     fn module_call(&self, module: &str, command: &str, args: &[Data]) -> Result<Data, HostError>;
-    /// Configures a loaded native module; called again, it replaces the configuration.
-    fn module_config(&self, module: &str, config: &Data) -> Result<(), HostError>;
+    /// Configures a loaded native module that has a command `config`; called again, it replaces
+    /// the configuration.
+    fn module_config(&self, module: &str, config: &Data) -> Result<Data, HostError>;
     /// Reads a property (`stats['answer.total']`); `None` = the module has no such sugar.
     fn module_get(&self, module: &str, property: &str) -> Option<Result<Data, HostError>>;
     /// Writes one (`hints['a.test'] = '192.0.2.1'`); `None` = the module has no such sugar.

@@ -65,13 +65,12 @@ local function native_table(name)
 	for _, command in ipairs(commands(name)) do
 		local key = command.name
 		if rawget(t, key) == nil then
-			t[key] = function (...)
+			rawset(t, key, key == 'config' and function (value)
+				return config(name, value)
+			end or function (...)
 				return call(name, key, ...)
-			end
+			end)
 		end
-	end
-	t.config = t.config or function (value)
-		return config(name, value)
 	end
 	return setmetatable(t, getmetatable(t) or {
 		__index = function (_, key)
@@ -79,7 +78,9 @@ local function native_table(name)
 				return nil
 			end
 			local sweet, value = get(name, key)
-			return sweet and value or nil
+			if sweet then
+				return value
+			end
 		end,
 		__newindex = function (_, key, value)
 			if not set(name, tostring(key), value) then

@@ -694,7 +694,10 @@ impl Modules for RecordingHost {
 
     fn module_commands(&self, name: &str) -> Vec<ModuleCommand> {
         if self.natives.borrow().contains(&name) {
-            vec![ModuleCommand { name: "get", usage: "get(key)", doc: "read a value" }]
+            vec![
+                ModuleCommand { name: "get", usage: "get(key)", doc: "read a value" },
+                ModuleCommand { name: "config", usage: "config(value)", doc: "configure" },
+            ]
         } else {
             Vec::new()
         }
@@ -705,9 +708,9 @@ impl Modules for RecordingHost {
         Ok(Data::List(vec![Data::text("a"), Data::Number(2.0)]))
     }
 
-    fn module_config(&self, module: &str, config: &Data) -> Result<(), HostError> {
+    fn module_config(&self, module: &str, config: &Data) -> Result<Data, HostError> {
         self.did(format!("{module}.config {config:?}"));
-        Ok(())
+        Ok(Data::Nil)
     }
 
     fn module_get(&self, module: &str, property: &str) -> Option<Result<Data, HostError>> {

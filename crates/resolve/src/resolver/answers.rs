@@ -5,6 +5,7 @@ use dns::{Class, Rcode, Rtype};
 use super::Resolver;
 use crate::client::{Client, ClientProtocol};
 use crate::flags::QueryFlags;
+use crate::layer::Hooks;
 use crate::request::Request;
 use crate::time::Now;
 
@@ -40,6 +41,11 @@ impl Resolver {
             Rcode::NOERROR => counters.noerror += 1,
             Rcode::NXDOMAIN => counters.nxdomain += 1,
             _ => {}
+        }
+        if self.layers.has(Hooks::HIT) {
+            for (_, layer) in self.layers.with_hook(Hooks::HIT, 0) {
+                layer.hit(now, client, &hit);
+            }
         }
         true
     }
