@@ -17,7 +17,7 @@ use tokio::task::{spawn_local, yield_now};
 
 use crate::limits::CONTROL_STREAMS_MAX;
 use crate::logging::log;
-use crate::os::watch::watch;
+use crate::os::watch::watch_reading;
 use crate::program::Program;
 
 /// Octets read at once.
@@ -101,7 +101,7 @@ pub(crate) async fn interact(program: Rc<Program>) {
         print(b"Interactive mode:\n");
     }
     print(session.greeting());
-    let Ok(input) = watch(io::stdin()) else { return };
+    let Ok(input) = watch_reading(io::stdin()) else { return };
     let mut chunk = [0; CHUNK_BYTES];
     let mut state = SessionState::Open;
     let mut out = Vec::new();

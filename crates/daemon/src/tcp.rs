@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::limits::ACCEPTS_PER_TURN;
 use crate::logging::log;
 use crate::os;
-use crate::os::watch::watch;
+use crate::os::watch::{watch, watch_reading};
 use crate::token::Token;
 use crate::worker::Worker;
 
@@ -39,7 +39,7 @@ impl StreamListener {
     /// Takes a listening, non-blocking socket. To be called within the runtime.
     pub(crate) fn new(socket: TcpListener) -> io::Result<StreamListener> {
         let address = socket.local_addr()?;
-        Ok(StreamListener { socket: watch(socket)?, address })
+        Ok(StreamListener { socket: watch_reading(socket)?, address })
     }
 
     /// The address it is bound to.

@@ -14,7 +14,7 @@ use tokio::task::yield_now;
 
 use crate::limits::BATCHES_PER_TURN;
 use crate::logging::log;
-use crate::os::watch::watch;
+use crate::os::watch::watch_reading;
 use crate::token::Token;
 use crate::worker::Worker;
 use mmsg::{Datagram, Inbox, Local, Outbox};
@@ -37,7 +37,7 @@ impl UdpListener {
     pub(crate) fn new(socket: UdpSocket, number: u32) -> io::Result<UdpListener> {
         let address = socket.local_addr()?;
         Ok(UdpListener {
-            socket: watch(socket)?,
+            socket: watch_reading(socket)?,
             address,
             wildcard: address.ip().is_unspecified(),
             token: Token::Listener(number),

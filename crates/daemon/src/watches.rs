@@ -13,7 +13,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 use tokio::io::unix::AsyncFd;
 
 use crate::os;
-use crate::os::watch::{EpollSet, watch};
+use crate::os::watch::{EpollSet, watch_reading};
 
 /// Events taken in one go.
 const EVENTS: usize = 32;
@@ -29,7 +29,7 @@ impl Watches {
     /// Nothing is watched. To be called within the runtime.
     pub(crate) fn new() -> io::Result<Watches> {
         Ok(Watches {
-            readiness: watch(EpollSet::new()?)?,
+            readiness: watch_reading(EpollSet::new()?)?,
             descriptors: RefCell::default(),
             last: Cell::new(0),
         })

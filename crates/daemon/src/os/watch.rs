@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 mod steady {
@@ -22,11 +23,22 @@ impl steady::Steady for EpollSet {}
 /// Standard input is never closed by this program.
 impl steady::Steady for io::Stdin {}
 
-/// Makes the runtime watch something. To be called within the runtime.
+/// Makes the runtime watch something for both directions. To be called within the runtime.
 pub(crate) fn watch<T: steady::Steady>(inner: T) -> io::Result<AsyncFd<T>> {
+    register(inner, Interest::READABLE | Interest::WRITABLE)
+}
+
+/// Makes the runtime watch something that is only read. A UDP socket reports each datagram that
+/// has left as room to write, so watching for that too would wake the process twice a query.
+pub(crate) fn watch_reading<T: steady::Steady>(inner: T) -> io::Result<AsyncFd<T>> {
+    register(inner, Interest::READABLE)
+}
+
+fn register<T: steady::Steady>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: the types with the trait own their descriptor, never change it and close it only
     // when they are dropped, which the runtime does itself.
-    unsafe { AsyncFd::register(inner) }.map_err(|error| error.into_parts().1)
+    unsafe { AsyncFd::register_with_interest(inner, interest) }
+        .map_err(|error| error.into_parts().1)
 }
 
 /// An epoll set of our own, for descriptors that come and go too often for the runtime's, or that

@@ -21,7 +21,7 @@ use tokio::task::yield_now;
 use super::{Source, fault_of, ports::Ports};
 use crate::endpoint::never_fragment_by_forged_mtu;
 use crate::limits::{PORT_ATTEMPTS, REPLY_BYTES_MAX, UPSTREAM_EVENTS};
-use crate::os::watch::{EpollSet, watch};
+use crate::os::watch::{EpollSet, watch_reading};
 use crate::worker::Worker;
 
 /// The exchanges under way over UDP.
@@ -34,7 +34,7 @@ pub(crate) struct UdpExchanges {
 impl UdpExchanges {
     pub(super) fn new(ports: Ports) -> io::Result<UdpExchanges> {
         Ok(UdpExchanges {
-            readiness: watch(EpollSet::new()?)?,
+            readiness: watch_reading(EpollSet::new()?)?,
             sockets: RefCell::default(),
             ports: RefCell::new(ports),
         })
