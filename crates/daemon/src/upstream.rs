@@ -56,7 +56,11 @@ impl Upstream {
         free: usize,
     ) -> Result<(), ExchangeFault> {
         match &target.via {
-            Via::Udp if free == 0 => Err(ExchangeFault::NoSocket),
+            Via::Udp if free == 0 => {
+                // For the next one, which the resolver sends when it is told to wait.
+                self.tcp.close_idle();
+                Err(ExchangeFault::NoSocket)
+            }
             Via::Udp => self.udp.start(id, target.address, self.source.get(), &wire),
             Via::Tcp => self.tcp.start(now, id, target.address, wire, connect_timeout, free),
             Via::Tls(_) => {

@@ -9,6 +9,7 @@ use crate::counters::Counters;
 use crate::failures::Failures;
 use crate::selection::Servers;
 use crate::settings::Settings;
+use crate::time::Mono;
 use crate::trace::Log;
 
 /// What the layers share.
@@ -17,6 +18,8 @@ pub struct Core {
     pub cache: Cache,
     /// What is known about servers.
     pub servers: Servers,
+    /// Until then sockets are scarce: one for each question has to do.
+    pub sockets_scarce_until: Mono,
     /// Questions that failed lately (RFC 9520).
     pub failures: Failures,
     pub chance: Chance,

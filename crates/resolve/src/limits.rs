@@ -74,6 +74,15 @@ pub const TIMEOUT_UNKNOWN: Duration = Duration::from_millis(400);
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// Greatest retransmission time-out.
 pub const TIMEOUT_MAX: Duration = Duration::from_millis(1_500);
+/// Servers that were asked and are late may still answer: as long as nobody else is left to ask, a
+/// client's question waits for them until this long after its first message. A zone whose only
+/// server is dead must not keep a client longer than four seconds.
+pub const LATE_TIME_MAX: Duration = Duration::from_millis(3_500);
+/// No socket was to be had: a question that has none under way tries again after this, unless one
+/// comes free before.
+pub const SOCKET_RETRY: Duration = Duration::from_millis(500);
+/// So long after that no question uses a second socket while its first one is open.
+pub const SOCKETS_SCARCE: Duration = Duration::from_secs(1);
 /// Datagrams that did not match before the exchange is given up: a flood of forgeries must not
 /// keep the processor busy.
 pub const NEAR_MISSES_MAX: u16 = 256;
@@ -111,6 +120,11 @@ pub const UNSEEN_CUTS_MAX: usize = 8;
 
 /// Servers whose round-trip times are remembered.
 pub const SERVER_STATES_MAX: usize = 16_384;
+/// What is new about a server waits so long for more before other workers are told: that is the
+/// least time between two writes about it.
+pub const SERVER_NEWS_AGE: Duration = Duration::from_secs(1);
+/// Servers that others are told about in one turn; the next ones wait for the next turn.
+pub const SERVER_NEWS_PER_TURN_MAX: usize = 64;
 /// Failed questions that are remembered (RFC 9520).
 pub const FAILURES_MAX: usize = 8_192;
 /// A failure is remembered for so long at first (RFC 9520 §3.2: at least one second) …

@@ -86,6 +86,10 @@ pub struct Round {
     pub follows: bool,
     /// Nobody is to be asked any more.
     pub exhausted: bool,
+    /// Its message could not be sent for want of a socket; it waits for one.
+    pub starved: bool,
+    /// Look at it again then, whatever arrives before.
+    pub wake_at: Option<Mono>,
 }
 
 /// The next message of a round.
@@ -111,6 +115,8 @@ impl Round {
             useless: 0,
             follows: false,
             exhausted: false,
+            starved: false,
+            wake_at: None,
         }
     }
 

@@ -109,6 +109,7 @@ impl Resolver {
                 settings: Arc::new(Settings::default()),
                 cache: parts.cache,
                 servers: Servers::new(key),
+                sockets_scarce_until: Mono::default(),
                 failures: Failures::new(key),
                 chance,
                 counters: Counters::default(),
@@ -153,6 +154,7 @@ impl Resolver {
         self.work(now, request, |now, core, layers, request| {
             driver::begin(now, core, layers, request)
         });
+        self.feed_starved(now);
     }
 
     /// A client went away (its connection closed): its requests need no answer any more. The
@@ -176,6 +178,7 @@ impl Resolver {
                 self.end(now, request, false);
             }
         }
+        self.feed_starved(now);
     }
 
     /// Bytes that arrived for an exchange, or why none will.
@@ -185,7 +188,9 @@ impl Resolver {
         id: ExchangeId,
         reply: Result<&[u8], ExchangeFault>,
     ) -> ReplyVerdict {
-        self.receive(now, id, reply)
+        let verdict = self.receive(now, id, reply);
+        self.feed_starved(now);
+        verdict
     }
 
     /// The deadline that [`Resolver::poll_deadline`] named is due. Calling it early does nothing.
@@ -200,6 +205,7 @@ impl Resolver {
             let Some(request) = slot.request.take_if(|request| request.id == id) else { continue };
             self.wake(now, request);
         }
+        self.feed_starved(now);
     }
 
     /// The next effect to carry out.
@@ -218,10 +224,10 @@ impl Resolver {
     }
 
     /// Ends a turn: what was learnt is committed to the store.
-    pub fn end_turn(&mut self, _now: Now) {
-        if self.core.cache.end_turn().is_err() {
-            self.core.counters.store_errors += 1;
-        }
+    pub fn end_turn(&mut self, now: Now) {
+        let Core { servers, cache, counters, .. } = &mut self.core;
+        let told = servers.tell(cache, now);
+        counters.store_errors += u64::from(told.and(cache.end_turn()).is_err());
         self.drop_overtaken_timers();
     }
 
@@ -391,8 +397,10 @@ impl Resolver {
 
 /// When a request has to be looked at again.
 fn due(request: &Request) -> Mono {
-    let retry =
-        |round: &Round| round.open.iter().filter(|sent| !sent.late).map(|sent| sent.retry_at).min();
+    let retry = |round: &Round| {
+        let open = round.open.iter().filter(|sent| !sent.late);
+        open.map(|sent| sent.retry_at).chain(round.wake_at).min()
+    };
     request
         .plan
         .current()

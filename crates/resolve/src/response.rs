@@ -1,14 +1,18 @@
 //! The response on the wire: header bits, sections, OPT, and what happens when it does not fit.
 
 use dns::edns::OptRecord;
+use dns::header::HEADER_BYTES;
 use dns::message::Section;
-use dns::{Class, Composer, Header, Message, Opcode, Rcode, Rtype};
+use dns::{Class, Composer, Header, Message, MessageFault, Name, Opcode, Rcode, Rtype};
 use store::cache::entry::SignedSet;
 
 use crate::chance::Chance;
 use crate::flags::QueryFlags;
 use crate::request::{ClientEdns, Request};
 use crate::settings::Settings;
+
+/// Type and class of a question, behind its name (RFC 1035 §4.1.2).
+const QUESTION_BYTES: usize = 4;
 
 /// Writes the response of a request.
 pub(crate) fn compose(request: &Request, settings: &Settings, chance: &mut Chance) -> Vec<u8> {
@@ -119,16 +123,28 @@ pub(crate) enum Intake<'a> {
 }
 
 /// Looks at a message from a client. Whatever can be answered without resolving is.
+///
+/// What cannot be read as a message of DNS is dropped: octets that were meant for something else,
+/// or that lost their beginning on a stream, are no question, and whoever asked one asks again.
 pub(crate) fn take_in<'a>(wire: &'a [u8], settings: &Settings) -> Intake<'a> {
     let Some(header) = Header::parse(wire).filter(|header| !header.qr()) else {
         // A response to a response would make a loop.
         return Intake::Ignore;
     };
+    let parsed = Message::parse(wire);
     if header.opcode() != Opcode::QUERY {
-        return Intake::Reject(reject(wire, header, None, Rcode::NOTIMP, settings));
+        return if parsed.is_ok() || has_no_records(header) {
+            Intake::Reject(reject(wire, header, None, Rcode::NOTIMP, settings))
+        } else {
+            Intake::Ignore
+        };
     }
-    let Ok(message) = Message::parse(wire) else {
-        return Intake::Reject(reject(wire, header, None, Rcode::FORMERR, settings));
+    let message = match parsed {
+        Ok(message) => message,
+        Err(fault) if is_misused(wire, fault) => {
+            return Intake::Reject(reject(wire, header, None, Rcode::FORMERR, settings));
+        }
+        Err(_) => return Intake::Ignore,
     };
     let edns = message.edns();
     let rcode = match message.question() {
@@ -147,6 +163,26 @@ pub(crate) fn take_in<'a>(wire: &'a [u8], settings: &Settings) -> Intake<'a> {
             Intake::Reject(reject(wire, header, edns.map(ClientEdns::from), rcode, settings))
         }
         None => Intake::Query(message),
+    }
+}
+
+/// All counts are zero: nothing but a header, or a message of a kind that has other things behind
+/// it (RFC 8490 §5.4). Of an opcode that is not known, no more need be understood.
+fn has_no_records(header: Header) -> bool {
+    [header.qdcount, header.ancount, header.nscount, header.arcount] == [0; 4]
+}
+
+/// Is it a message of DNS, but one that says what no query may say? Several questions (RFC 9619
+/// §4), as far as the first two can be read, and several OPT records or one in a wrong place
+/// (RFC 6891 §6.1.1).
+fn is_misused(wire: &[u8], fault: MessageFault) -> bool {
+    match fault {
+        MessageFault::ManyQuestions => [(); 2]
+            .iter()
+            .try_fold(HEADER_BYTES, |at, ()| Some(Name::parse(wire, at).ok()?.1 + QUESTION_BYTES))
+            .is_some_and(|end| end <= wire.len()),
+        MessageFault::BadOpt => true,
+        _ => false,
     }
 }
 

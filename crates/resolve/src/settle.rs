@@ -6,6 +6,7 @@ use std::mem;
 use dns::{Rcode, Rtype};
 use store::cache::entry::SignedSet;
 
+use crate::extended_error::Verdict;
 use crate::plan::Plan;
 use crate::query::{Delivery, Minimise, Outcome, Purpose, Query};
 use crate::reply::Reply;
@@ -33,11 +34,13 @@ pub(crate) fn settle(request: &mut Request, mut query: Box<Query>) -> Settled {
             query.cut = Some(*cut);
             query.referrals += 1;
             query.round = None;
+            query.unreachable = false;
             Settled::Continues(query)
         }
         Outcome::Unminimised => {
             query.minimise.off = true;
             query.round = None;
+            query.unreachable = false;
             Settled::Continues(query)
         }
         Outcome::Alias { target } => follow(request, query, reply, target),
@@ -104,6 +107,10 @@ fn conclude(request: &mut Request, query: Box<Query>, reply: Option<Reply>, outc
         // Only what was checked may stand beside a validated denial, which the AD bit vouches for
         // as a whole (RFC 4035 §3.2.3).
         reply.authority.retain(|signed| signed.rank.is_secure() || signed.set.rtype.is_denial());
+    }
+    if matches!(outcome, Outcome::Failed(Rcode::SERVFAIL)) && request.bound.is_some() {
+        let told = Verdict::BoundReached.told();
+        request.response.add_extended_error(told.code, told.tag);
     }
     let response = &mut request.response;
     append(&mut response.answer, reply.answer);

@@ -9,6 +9,7 @@
 pub mod entry;
 pub mod key;
 pub mod rank;
+pub mod server;
 #[cfg(test)]
 mod tests;
 

@@ -127,8 +127,8 @@ impl TcpExchanges {
         Ok(())
     }
 
-    /// Ends some connection on which nothing is under way.
-    fn close_idle(&self) -> bool {
+    /// Ends some connection on which nothing is under way. Returns whether there was one.
+    pub(super) fn close_idle(&self) -> bool {
         let streams = self.streams.borrow();
         let idle = |stream: &&Rc<UpstreamStream>| {
             !stream.closing.get() && stream.session.borrow().is_idle()

@@ -1,8 +1,13 @@
 //! Where there is not enough: descriptors, connections.
 
 use std::io::Write;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
+use xtask::lab::{ADDRESS, Lab};
+
+use crate::e2e::program;
 use crate::process::{Running, SOON, framed, query, read_message};
 
 /// A question that needs an upstream.
@@ -53,4 +58,107 @@ fn idle_connections_give_way_to_new_ones() {
     newcomer.write_all(&framed(&query(5))).unwrap();
     assert_eq!(read_message(&mut newcomer)[..2], query(5)[..2]);
     drop(idle);
+}
+
+/// Set in the process that plays clients and server inside the lab.
+const INSIDE: &str = "KRES_TEST_INSIDE";
+/// The server that needs three seconds for each answer.
+const SLOW_SERVER: &str = "127.66.0.1";
+const SLOWNESS: Duration = Duration::from_secs(3);
+/// Questions that hang there at the same time; more than there are descriptors.
+const HANGING: u16 = 400;
+
+/// With 256 descriptors and 400 questions that hang: what is cached is served, what hangs is answered
+/// in turns, and afterwards everything is as before.
+#[test]
+fn questions_that_hang_take_turns_with_few_descriptors() {
+    if std::env::var_os(INSIDE).is_some() {
+        std::thread::spawn(serve_slowly);
+        return ask_while_it_hangs();
+    }
+    let lab = Lab::start().expect("the lab starts");
+    let script = lab.folder().join("few");
+    let text = format!("#!/bin/sh\nulimit -n 256\nexec '{}' \"$@\"\n", program().display());
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let configuration = format!(
+        "trust_anchors.remove('.')\noption('NO_MINIMIZE', true)\n\
+         hints.root({{['slow.root.'] = '{SLOW_SERVER}'}})"
+    );
+    let resolver = lab.resolver(&script, &configuration).expect("the resolver starts");
+    let name = "limits::questions_that_hang_take_turns_with_few_descriptors";
+    let output = lab
+        .command(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .expect("the test starts itself inside the lab");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}\n{}", resolver.log());
+}
+
+/// Answers each question about an address, late.
+fn serve_slowly() {
+    let socket = UdpSocket::bind((SLOW_SERVER, 53)).expect("port 53 in the lab");
+    let mut buffer = [0; 4096];
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer).unwrap();
+        let mut reply = buffer[..length].to_vec();
+        let sender = socket.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let end = 12 + reply[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
+            reply.truncate(end);
+            // A reply, authoritative, with one record and nothing else.
+            reply[2] = 0x84;
+            reply[3] = 0;
+            reply[6..12].copy_from_slice(&[0, 1, 0, 0, 0, 0]);
+            reply.extend(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x01\x2c\x00\x04\xc0\x00\x02\x50");
+            std::thread::sleep(SLOWNESS);
+            let _lost = sender.send_to(&reply, from);
+        });
+    }
+}
+
+/// The answers that come in time, by their identifiers: how many are good.
+fn count_good(socket: &UdpSocket, wanted: usize, time: Duration) -> usize {
+    let (until, mut good) = (Instant::now() + time, 0);
+    let mut answer = [0; 512];
+    while good < wanted {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        socket.set_read_timeout(Some(left)).unwrap();
+        if let Ok(length) = socket.recv(&mut answer) {
+            good += usize::from(length >= 12 && answer[3] & 15 == 0 && answer[7] == 1);
+        }
+    }
+    good
+}
+
+fn ask_while_it_hangs() {
+    let client = || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let resolver: Ipv4Addr = ADDRESS.parse().unwrap();
+        socket.connect(SocketAddr::from((resolver, 53))).unwrap();
+        socket
+    };
+    let cached = client();
+    cached.send(&recursive(60_000)).unwrap();
+    assert_eq!(count_good(&cached, 1, Duration::from_secs(6)), 1, "before");
+    let hanging = client();
+    for id in 0..HANGING {
+        hanging.send(&recursive(id)).unwrap();
+    }
+    for _ in 0..20 {
+        cached.send(&recursive(60_000)).unwrap();
+    }
+    assert_eq!(count_good(&cached, 20, SOON), 20, "what is cached");
+    let good = count_good(&hanging, usize::from(HANGING), Duration::from_secs(9));
+    println!("{good} of {HANGING} that hang are answered");
+    assert!(good >= usize::from(HANGING) * 3 / 4, "{good}");
+    let late = client();
+    late.send(&recursive(60_001)).unwrap();
+    assert_eq!(count_good(&late, 1, Duration::from_secs(6)), 1, "afterwards");
 }

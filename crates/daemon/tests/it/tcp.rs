@@ -30,9 +30,16 @@ fn queries_arrive_in_any_pieces_and_share_a_connection() {
 fn what_is_no_message_is_skipped() {
     let running = Running::start("");
     let mut stream = running.connect();
-    for garbage in [vec![0xff], vec![0xff; 11], vec![0xff; 1024], vec![0xff; 65_533]] {
-        stream.write_all(&framed(&garbage)).unwrap();
+    for octet in [0x00, 0x01, 0x7f, 0xff] {
+        for length in [1, 11, 1024, 65_533] {
+            stream.write_all(&framed(&vec![octet; length])).unwrap();
+        }
     }
+    // Octets behind the end of a query, and a query that is cut off.
+    for length in [1, 8, 1024, 20_000] {
+        stream.write_all(&framed(&[query(1), vec![0x55; length]].concat())).unwrap();
+    }
+    stream.write_all(&framed(&query(1)[..14])).unwrap();
     stream.write_all(&framed(&query(9))).unwrap();
     assert_eq!(read_message(&mut stream)[..2], query(9)[..2]);
 }

@@ -5,6 +5,8 @@
 //! never waits for anything but the exchanges of the first, so requests cannot wait for each other
 //! in a circle.
 
+use std::collections::VecDeque;
+
 use dns::{Message, Name, Rcode, Rtype};
 use hashbrown::HashMap;
 
@@ -13,8 +15,10 @@ use crate::action::{Action, ExchangeFault, ExchangeId, ReplyVerdict, Via};
 use crate::exchange::{self, Manner, match_reply};
 use crate::flags::QueryFlags;
 use crate::keyed::Keyed;
-use crate::limits::{CONNECT_TIME_MAX, NEAR_MISSES_MAX, SENDS_OPEN_MAX};
-use crate::query::{Planned, Query, Sent};
+use crate::limits::{
+    CONNECT_TIME_MAX, NEAR_MISSES_MAX, REQUESTS_MAX, SENDS_OPEN_MAX, SOCKET_RETRY, SOCKETS_SCARCE,
+};
+use crate::query::{Planned, Query, Round, Sent};
 use crate::reply::{Reply, Source};
 use crate::request::{Request, RequestId};
 use crate::settings::ForwardKind;
@@ -48,6 +52,11 @@ pub(super) type Rounds = HashMap<RoundKey, Shared, Keyed>;
 pub(super) struct Exchanges {
     open: HashMap<ExchangeId, RequestId, foldhash::fast::FixedState>,
     last: u64,
+    /// Requests that could not send for want of a socket, the first of them first. They may have
+    /// gone on otherwise in the meantime.
+    starved: VecDeque<RequestId>,
+    /// Exchanges that have ended since the last of them was served: so many sockets came free.
+    released: usize,
 }
 
 impl Exchanges {
@@ -56,6 +65,13 @@ impl Exchanges {
         let id = ExchangeId(self.last);
         self.open.insert(id, request);
         id
+    }
+
+    /// An exchange is over; false if it was before.
+    fn end(&mut self, id: ExchangeId) -> bool {
+        let was_open = self.open.remove(&id).is_some();
+        self.released += usize::from(was_open);
+        was_open
     }
 }
 
@@ -136,7 +152,7 @@ impl Resolver {
         if round.open.len() >= SENDS_OPEN_MAX {
             // The oldest has had its time.
             let oldest = round.open.remove(0);
-            self.exchanges.open.remove(&oldest.exchange);
+            self.exchanges.end(oldest.exchange);
             self.actions.push_back(Action::Cancel { id: oldest.exchange });
         }
         let exchange = self.exchanges.begin(id);
@@ -195,21 +211,20 @@ impl Resolver {
             return ReplyVerdict::Over;
         };
         let Some(mut request) = self.take(owner) else {
-            self.exchanges.open.remove(&id);
+            self.exchanges.end(id);
             return ReplyVerdict::Over;
         };
         let verdict = match reply {
             Ok(bytes) => self.receive_bytes(now, &mut request, id, bytes),
             Err(fault) => self.receive_fault(now, &mut request, id, fault),
         };
-        if verdict == Received::NearMiss {
-            self.put_back(request);
-            return ReplyVerdict::KeepWaiting;
-        }
-        self.advance(now, request);
         match verdict {
-            Received::TryTcp => ReplyVerdict::KeepWaiting,
-            Received::Over | Received::NearMiss => ReplyVerdict::Over,
+            Received::NearMiss | Received::Starved => self.put_back(request),
+            Received::TryTcp | Received::Over => self.advance(now, request),
+        }
+        match verdict {
+            Received::TryTcp | Received::NearMiss => ReplyVerdict::KeepWaiting,
+            Received::Over | Received::Starved => ReplyVerdict::Over,
         }
     }
 
@@ -220,15 +235,65 @@ impl Resolver {
         id: ExchangeId,
         fault: ExchangeFault,
     ) -> Received {
-        self.exchanges.open.remove(&id);
-        if let Some(sent) = remove_sent(request, id) {
-            // No socket to be had is our own trouble and says nothing about the server.
-            if fault != ExchangeFault::NoSocket && !sent.late {
-                let rest = rest(self);
-                self.core.servers.on_silence(&sent.target, now.mono, rest);
-            }
+        if fault == ExchangeFault::NoSocket {
+            self.exchanges.open.remove(&id);
+            return self.starve(now, request, id);
+        }
+        self.exchanges.end(id);
+        if let Some(sent) = remove_sent(request, id)
+            && !sent.late
+        {
+            let rest = rest(self);
+            self.core.servers.on_silence(&sent.target, sent.at, now, rest);
         }
         Received::Over
+    }
+
+    /// No socket is to be had, which is our own trouble and says nothing about the server: takes
+    /// back that the message was sent. A request with nothing else under way waits for a socket.
+    fn starve(&mut self, now: Now, request: &mut Request, id: ExchangeId) -> Received {
+        self.core.sockets_scarce_until = now.mono + SOCKETS_SCARCE;
+        let Some(sent) = remove_sent(request, id) else { return Received::Over };
+        let number = request.id;
+        let Some(round) = request.plan.current_mut().and_then(|query| query.round.as_mut()) else {
+            return Received::Over;
+        };
+        let tried = round.tried_mut(sent.target.address);
+        match sent.target.via {
+            Via::Udp => tried.udp = tried.udp.saturating_sub(1),
+            Via::Tcp | Via::Tls(_) => {
+                tried.tcp = tried.tcp.saturating_sub(1);
+                tried.wants_tcp = true;
+            }
+        }
+        round.sends = round.sends.saturating_sub(1);
+        round.wake_at = Some(now.mono + SOCKET_RETRY);
+        if round.open.is_empty() {
+            round.starved = true;
+            // Without room in the queue the time to try again will do.
+            if self.exchanges.starved.len() < REQUESTS_MAX {
+                self.exchanges.starved.push_back(number);
+            }
+        }
+        Received::Starved
+    }
+
+    /// Lets as many of those who wait for a socket try again as have come free.
+    pub(super) fn feed_starved(&mut self, now: Now) {
+        while self.exchanges.released > 0 {
+            let Some(id) = self.exchanges.starved.pop_front() else {
+                self.exchanges.released = 0;
+                return;
+            };
+            let Some(mut request) = self.take(id) else { continue };
+            let round = request.plan.current_mut().and_then(|query| query.round.as_mut());
+            if round.is_some_and(|round| end_starvation(now, round)) {
+                self.exchanges.released -= 1;
+                self.advance(now, request);
+            } else {
+                self.put_back(request);
+            }
+        }
     }
 
     fn receive_bytes(
@@ -242,7 +307,7 @@ impl Resolver {
         let Some(query) = request.plan.current_mut() else { return Received::Over };
         let Some(round) = &mut query.round else { return Received::Over };
         let Some(at) = round.open.iter().position(|sent| sent.exchange == id) else {
-            self.exchanges.open.remove(&id);
+            self.exchanges.end(id);
             return Received::Over;
         };
         let (sent, ask) = (&round.open[at], &round.ask);
@@ -263,10 +328,10 @@ impl Resolver {
                 self.note_near_miss(request, id, fault)
             }
             Ok(truncated_or_reply) => {
-                self.exchanges.open.remove(&id);
+                self.exchanges.end(id);
                 let sent = round.open.remove(at);
                 let after = now.mono.since(sent.at);
-                self.core.servers.on_reply(sent.target.address, after);
+                self.core.servers.on_reply(sent.target.address, now, after);
                 match truncated_or_reply {
                     // RFC 7766 §5: what does not fit is asked for over TCP.
                     None => round.tried_mut(sent.target.address).wants_tcp = true,
@@ -302,7 +367,7 @@ impl Resolver {
         let exhausted = sent.near_misses >= NEAR_MISSES_MAX;
         let (address, udp) = (sent.target.address, sent.target.via == Via::Udp);
         if !udp || exhausted {
-            self.exchanges.open.remove(&id);
+            self.exchanges.end(id);
             round.open.retain(|sent| sent.exchange != id);
             round.tried_mut(address).useless += 1;
             round.useless += 1;
@@ -326,7 +391,7 @@ impl Resolver {
         Received::NearMiss
     }
 
-    /// Marks what was waited for long enough; false if there is nothing like that.
+    /// Marks what was waited for long enough; false if nothing has to be done about the request.
     pub(super) fn mark_late(&mut self, now: Now, request: &mut Request) -> bool {
         let rest = rest(self);
         let Some(round) = request.plan.current_mut().and_then(|query| query.round.as_mut()) else {
@@ -338,8 +403,12 @@ impl Resolver {
                 sent.late = true;
                 any = true;
                 self.core.counters.upstream_timeouts += 1;
-                self.core.servers.on_silence(&sent.target, now.mono, rest);
+                self.core.servers.on_silence(&sent.target, sent.at, now, rest);
             }
+        }
+        if round.wake_at.is_some_and(|at| at <= now.mono) {
+            any |= end_starvation(now, round) || round.open.iter().all(|sent| sent.late);
+            round.wake_at = None;
         }
         any
     }
@@ -348,7 +417,7 @@ impl Resolver {
     /// open and hands the reply to the followers.
     pub(super) fn leave_finished_rounds(&mut self, now: Now, request: &mut Request) {
         for id in request.plan.take_abandoned() {
-            self.exchanges.open.remove(&id);
+            self.exchanges.end(id);
             self.actions.push_back(Action::Cancel { id });
         }
         let Some(key) = &request.following else { return };
@@ -397,7 +466,7 @@ impl Resolver {
         let rounds = request.plan.queries().filter_map(|query| query.round.as_ref());
         open.extend(rounds.flat_map(|round| round.open.iter().map(|sent| sent.exchange)));
         for id in open {
-            if self.exchanges.open.remove(&id).is_some() {
+            if self.exchanges.end(id) {
                 self.actions.push_back(Action::Cancel { id });
             }
         }
@@ -405,6 +474,19 @@ impl Resolver {
             self.leave_round(now, request.id, key, request.gave_up);
         }
     }
+}
+
+/// Ends the wait for a socket; false if the round does not wait for one.
+fn end_starvation(now: Now, round: &mut Round) -> bool {
+    if !std::mem::take(&mut round.starved) {
+        return false;
+    }
+    round.wake_at = None;
+    if round.sends == 0 {
+        // What came before the first message was no time of the servers.
+        round.began = now.mono;
+    }
+    true
 }
 
 /// What came of bytes or a fault.
@@ -416,6 +498,8 @@ enum Received {
     TryTcp,
     /// Not the reply; nothing new to do.
     NearMiss,
+    /// There was no socket to send with.
+    Starved,
 }
 
 /// How long a dead server is left alone at first.

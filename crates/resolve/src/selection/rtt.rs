@@ -26,6 +26,19 @@ impl Rtt {
         self.smoothed_us = self.smoothed_us - self.smoothed_us / 8 + sample / 8;
     }
 
+    /// From what another worker found out: the estimate and its variation, in microseconds.
+    pub fn from_parts(smoothed_us: u32, variation_us: u32) -> Rtt {
+        Rtt {
+            smoothed_us: smoothed_us.min(SAMPLE_US_MAX),
+            variation_us: variation_us.min(SAMPLE_US_MAX),
+        }
+    }
+
+    /// The estimate and its variation, in microseconds.
+    pub fn parts(&self) -> (u32, u32) {
+        (self.smoothed_us, self.variation_us)
+    }
+
     /// The estimate.
     pub fn smoothed(&self) -> Duration {
         Duration::from_micros(u64::from(self.smoothed_us))
@@ -38,7 +51,9 @@ impl Rtt {
     }
 }
 
-/// Microseconds, at most a minute: longer samples say nothing more.
+/// A minute in microseconds: longer samples say nothing more.
+const SAMPLE_US_MAX: u32 = 60_000_000;
+
 fn micros(sample: Duration) -> u32 {
-    u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).min(60_000_000)
+    u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).min(SAMPLE_US_MAX)
 }

@@ -3,6 +3,7 @@
 //! A clock hand walks over the slots: what was used since its last visit stays, the first that was
 //! not makes room. Strangers choose which addresses get in, so the hash is keyed.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use hashbrown::HashMap;
 
 use super::families::Families;
 use super::rtt::Rtt;
+use super::shared::Shared;
 use crate::action::{Target, Via};
 use crate::keyed::Keyed;
 use crate::limits::SERVER_STATES_MAX;
-use crate::time::Mono;
+use crate::time::{Mono, Now};
 
 /// Time-outs in a row, across requests, that make a server count as dead.
 const SILENCES_DEAD: u8 = 3;
@@ -29,6 +31,10 @@ pub struct ServerState {
     pub rtt: Option<Rtt>,
     /// Time-outs since it last answered.
     pub silences: u8,
+    /// When the last of them was noted. What was sent before is lost together with it and says
+    /// nothing more: a hundred questions that are under way when a server falls silent are one
+    /// silence.
+    pub silent_at: Mono,
     /// Was one of them over a stream? Loss on the path does not look like that.
     pub silent_over_stream: bool,
     /// Leave it alone until then if there are others.
@@ -49,9 +55,11 @@ impl ServerState {
     }
 }
 
-struct Slot {
+pub(super) struct Slot {
     address: SocketAddr,
-    state: ServerState,
+    pub(super) state: ServerState,
+    /// What the workers have told each other about it.
+    pub(super) shared: Shared,
     used: bool,
 }
 
@@ -61,6 +69,8 @@ pub struct Servers {
     slots: Vec<Slot>,
     hand: usize,
     pub families: Families,
+    /// Servers that something new is known of, oldest news first.
+    pub(super) news: VecDeque<(Mono, SocketAddr)>,
 }
 
 impl Servers {
@@ -71,6 +81,7 @@ impl Servers {
             slots: Vec::new(),
             hand: 0,
             families: Families::default(),
+            news: VecDeque::new(),
         }
     }
 
@@ -83,8 +94,8 @@ impl Servers {
     }
 
     /// It answered after so long.
-    pub fn on_reply(&mut self, address: SocketAddr, after: Duration) {
-        let state = self.state_mut(address);
+    pub fn on_reply(&mut self, address: SocketAddr, now: Now, after: Duration) {
+        let state = self.note_event(address, now);
         match &mut state.rtt {
             Some(rtt) => rtt.add(after),
             none => *none = Some(Rtt::new(after)),
@@ -95,11 +106,17 @@ impl Servers {
         self.families.on_reply(address.ip());
     }
 
-    /// It stayed silent, or could not be reached. `rest` is how long a dead server is left alone at
-    /// first; it doubles with each further silence.
-    pub fn on_silence(&mut self, target: &Target, now: Mono, rest: Duration) {
+    /// It did not answer what was sent at `sent`, or could not be reached. `rest` is how long a dead
+    /// server is left alone at first; it doubles with each further silence.
+    pub fn on_silence(&mut self, target: &Target, sent: Mono, now: Now, rest: Duration) {
         let address = target.address;
-        let state = self.state_mut(address);
+        let state = self.state(address);
+        if state.silences > 0 && sent < state.silent_at {
+            return;
+        }
+        let state = self.note_event(address, now);
+        let now = now.mono;
+        state.silent_at = now;
         state.silences = state.silences.saturating_add(1);
         state.silent_over_stream |= target.via != Via::Udp;
         let needed = if state.silent_over_stream { SILENCES_DEAD } else { SILENCES_DEAD * 2 };
@@ -130,17 +147,32 @@ impl Servers {
     }
 
     fn state_mut(&mut self, address: SocketAddr) -> &mut ServerState {
+        &mut self.slot_mut(address).state
+    }
+
+    /// The slot of a server, a fresh one if it has none.
+    pub(super) fn slot_mut(&mut self, address: SocketAddr) -> &mut Slot {
         let at = match self.index.get(&address) {
             Some(at) => *at as usize,
             None => self.admit(address),
         };
         let slot = &mut self.slots[at];
         slot.used = true;
-        &mut slot.state
+        slot
+    }
+
+    /// The slot of a server if it has one.
+    pub(super) fn known_slot_mut(&mut self, address: SocketAddr) -> Option<&mut Slot> {
+        self.index.get(&address).and_then(|at| self.slots.get_mut(*at as usize))
     }
 
     fn admit(&mut self, address: SocketAddr) -> usize {
-        let fresh = Slot { address, state: ServerState::default(), used: true };
+        let fresh = Slot {
+            address,
+            state: ServerState::default(),
+            shared: Shared::default(),
+            used: true,
+        };
         let at = if self.slots.len() < SERVER_STATES_MAX {
             self.slots.push(fresh);
             self.slots.len() - 1

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
 
 mod amplification;
+mod intake;
 mod sharing;
+mod sockets;
 mod spoofing;
 mod walking;
 mod world;

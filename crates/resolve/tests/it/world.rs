@@ -232,6 +232,8 @@ pub(crate) struct World<F> {
     got: Vec<Got>,
     tokens: u64,
     open: Vec<ExchangeId>,
+    /// Exchanges that can be open at the same time.
+    pub(crate) sockets: usize,
 }
 
 /// The only root server.
@@ -264,6 +266,7 @@ impl<F: FnMut(&Asked) -> Does> World<F> {
             got: Vec::new(),
             tokens: 0,
             open: Vec::new(),
+            sockets: usize::MAX,
         }
     }
 
@@ -374,6 +377,10 @@ impl<F: FnMut(&Asked) -> Does> World<F> {
                 Action::Cancel { id } => {
                     assert!(self.open.contains(&id), "cancelled twice");
                     self.open.retain(|open| *open != id);
+                }
+                Action::Exchange { id, .. } if self.open.len() >= self.sockets => {
+                    let (now, fault) = (self.reading(), ExchangeFault::NoSocket);
+                    self.resolver.handle_reply(now, id, Err(fault));
                 }
                 Action::Exchange { id, target, wire, .. } => {
                     let message = Message::parse(&wire).unwrap();

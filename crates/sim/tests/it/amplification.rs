@@ -265,3 +265,54 @@ fn truncated_and_then_the_stream_is_closed() {
     let streams = driver.upstreams().streams();
     assert!(streams <= 2, "{streams} streams\n{}", result.story);
 }
+
+#[test]
+fn one_server_and_it_is_dead() {
+    let mut town = Town::new();
+    town.delegate("dead.net.", &[("ns.dead.net.", "198.51.100.1")]);
+    let mut driver = town.open();
+    let result = ask(&mut driver, 1, "www.dead.net. A");
+    assert_eq!(result.rcode, Rcode::SERVFAIL);
+    let streams = driver.upstreams().streams();
+    assert!(streams <= 1 && result.cost - streams <= 3, "{}\n{}", result.cost, result.story);
+    assert!(result.time <= Duration::from_secs(4), "{:?}\n{}", result.time, result.story);
+}
+
+#[test]
+fn a_delegation_at_every_label() {
+    let mut driver = town_with_evil().open();
+    driver.upstreams_mut().set_inventor(
+        address(EVIL),
+        Box::new(|question: &Question| {
+            // Answers for the zone that was asked for last: one label more each time.
+            thread_local!(static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(2) });
+            let depth = DEPTH.get() + 1;
+            DEPTH.set(depth);
+            let cut = question.name.suffix(depth);
+            let host = label("ns".into(), &cut);
+            let mut out = referral(&cut, std::slice::from_ref(&host));
+            let mut glue = Rrset::new(host, Rtype::A, Class::IN, TTL);
+            glue.rdatas.push(&[192, 0, 2, 66]);
+            out.additional.push(glue);
+            out
+        }),
+    );
+    let deep = format!("{}evil.net. A", "a.".repeat(100));
+    let result = ask(&mut driver, 1, &deep);
+    assert_eq!(result.rcode, Rcode::SERVFAIL);
+    assert!(result.cost <= 50, "{} questions\n{}", result.cost, result.story);
+    assert!(result.extended_errors > 0, "nothing says why\n{}", result.story);
+}
+
+#[test]
+fn one_server_that_always_fails() {
+    for rcode in [Rcode::SERVFAIL, Rcode::REFUSED, Rcode::FORMERR, Rcode::NOTIMP] {
+        let mut town = Town::new();
+        town.delegate("bad.net.", &[("ns.bad.net.", EVIL)]);
+        town.manner(EVIL, Manner::Says(rcode));
+        let mut driver = town.open();
+        let result = ask(&mut driver, 1, "www.bad.net. A");
+        assert_eq!(result.rcode, Rcode::SERVFAIL);
+        assert!(result.cost <= 4, "{} questions for {rcode}\n{}", result.cost, result.story);
+    }
+}

@@ -131,12 +131,31 @@ fn the_examples_of_the_document_are_what_is_written() {
     cache.stash_nxdomain(NOW, &name("gone.example"), 60, Rank::SECURE, &[]).unwrap();
     let ns = set("example", Rtype::NS, name("ns.example").as_wire());
     cache.stash(NOW, &ns, &Rdatas::new(), Rank::OMIT, &[]).unwrap();
+    let server = server::ServerEntry {
+        at: NOW * 1000,
+        rtt: Some((12_000, 3_000)),
+        silences: 1,
+        ..server::ServerEntry::default()
+    };
+    cache.stash_server("192.0.2.1:53".parse().unwrap(), &server).unwrap();
     let (keys, values) = (examples("key  "), examples("value"));
-    assert_eq!((keys.len(), values.len()), (3, 3));
+    assert_eq!((keys.len(), values.len()), (4, 4));
     for (key, value) in keys.iter().zip(&values) {
         assert_eq!(cache.kv().get(key), Some(&value[..]), "{key:02x?}");
-        assert!(key::read(key).is_some());
+        assert!(key::read(key).is_some() != server::is_server_key(key));
     }
+}
+
+#[test]
+fn servers_are_shared_for_an_hour() {
+    let mut cache = cache();
+    let address = "[2001:db8::1]:53".parse().unwrap();
+    let entry = server::ServerEntry { at: NOW * 1000, rest: 500, ..Default::default() };
+    cache.stash_server(address, &entry).unwrap();
+    assert_eq!(cache.peek_server(NOW * 1000, address), Some(entry));
+    assert_eq!(cache.peek_server((NOW + 3601) * 1000, address), None);
+    assert_eq!(cache.peek_server((NOW - 60) * 1000, address), None, "from the future");
+    assert_eq!(cache.peek_server(NOW * 1000, "[2001:db8::1]:54".parse().unwrap()), None);
 }
 
 proptest::proptest! {

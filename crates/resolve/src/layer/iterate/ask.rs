@@ -10,8 +10,8 @@ use super::{cut, minimize};
 use crate::action::Via;
 use crate::flags::QueryFlags;
 use crate::limits::{
-    ADDRESS_LOOKUPS_BARREN_MAX, ADDRESS_LOOKUPS_MAX, MESSAGES_MAX, RECEIVED_BYTES_MAX,
-    ROUND_TIME_MAX, SERVERS_MAX, TIMEOUT_MIN,
+    ADDRESS_LOOKUPS_BARREN_MAX, ADDRESS_LOOKUPS_MAX, LATE_TIME_MAX, MESSAGES_MAX,
+    RECEIVED_BYTES_MAX, ROUND_TIME_MAX, SERVERS_MAX, TIMEOUT_MIN,
 };
 use crate::query::{Outcome, Planned, Purpose, Query, Round};
 use crate::selection::{Candidate, Scope, choose, is_usable_address};
@@ -71,6 +71,11 @@ fn next_in_round(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut, round: &mut Rou
     if round.exhausted || time_is_up {
         return if is_waiting && !round.exhausted { Plans::Wait } else { Plans::Nothing };
     }
+    // One socket for each question, as long as there are not enough.
+    if ctx.now.mono < ctx.core.sockets_scarce_until && !round.open.is_empty() {
+        round.wake_at = Some(ctx.core.sockets_scarce_until);
+        return Plans::Wait;
+    }
     if ctx.request.budget.messages >= MESSAGES_MAX
         || ctx.request.budget.received >= RECEIVED_BYTES_MAX
     {
@@ -91,7 +96,22 @@ fn next_in_round(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut, round: &mut Rou
     if look_up_address(ctx, zone) {
         return Plans::Children;
     }
-    if choose_target(ctx, zone, round, true) { Plans::Send } else { Plans::Nothing }
+    if choose_target(ctx, zone, round, true) {
+        return Plans::Send;
+    }
+    if is_worth_waiting(ctx, round) { Plans::Wait } else { Plans::Nothing }
+}
+
+/// Nobody is left to ask, but may somebody still answer? Layers that can help out come first, and
+/// whoever looks for the address of a server has others to turn to.
+fn is_worth_waiting(ctx: &QueryContext<'_>, round: &mut Round) -> bool {
+    let until = round.began + LATE_TIME_MAX;
+    let is_wanted = ctx.query.unreachable && ctx.query.is_for_client();
+    if !is_wanted || round.open.is_empty() || ctx.now.mono >= until {
+        return false;
+    }
+    round.wake_at = Some(until);
+    true
 }
 
 /// Plans a message to one of the servers whose addresses are known. `last`: also to those that were
@@ -105,6 +125,11 @@ fn choose_target(
     let candidates = candidates(ctx, zone);
     let force_tcp = ctx.query.flags.contains(QueryFlags::TCP);
     let core = &mut *ctx.core;
+    if round.tried.is_empty() {
+        for candidate in &candidates {
+            core.servers.learn(&mut core.cache, ctx.now, candidate.address);
+        }
+    }
     let now = ctx.now.mono;
     let Some(choice) =
         choose(&core.servers, &mut core.chance, now, round, &candidates, Scope { force_tcp, last })
@@ -172,10 +197,13 @@ fn look_up_address(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> bool {
         ctx.request.bound.get_or_insert("too many name servers without address");
         return false;
     }
+    // Whoever has been asked in vain would be asked again for the addresses inside the zone.
+    let all_in_vain = !candidates(ctx, zone).is_empty();
     let open: SmallVec<[(usize, Rtype); SERVERS_MAX]> = zone
         .name_servers()
         .iter()
         .enumerate()
+        .filter(|(_, server)| !(all_in_vain && server.name.is_at_or_below(&zone.name)))
         .filter_map(|(at, server)| Some((at, cut::next_lookup(ctx, zone, server)?)))
         .collect();
     let Some((at, rtype)) = open.get(ctx.core.chance.below(open.len())).copied() else {
