@@ -73,7 +73,8 @@ const HANGING: u16 = 400;
 #[test]
 fn questions_that_hang_take_turns_with_few_descriptors() {
     if std::env::var_os(INSIDE).is_some() {
-        std::thread::spawn(serve_slowly);
+        let socket = UdpSocket::bind((SLOW_SERVER, 53)).expect("port 53 in the lab");
+        std::thread::spawn(move || serve_slowly(&socket));
         return ask_while_it_hangs();
     }
     let lab = Lab::start().expect("the lab starts");
@@ -99,8 +100,7 @@ fn questions_that_hang_take_turns_with_few_descriptors() {
 }
 
 /// Answers each question about an address, late.
-fn serve_slowly() {
-    let socket = UdpSocket::bind((SLOW_SERVER, 53)).expect("port 53 in the lab");
+fn serve_slowly(socket: &UdpSocket) {
     let mut buffer = [0; 4096];
     loop {
         let (length, from) = socket.recv_from(&mut buffer).unwrap();
