@@ -167,12 +167,8 @@ impl Servers {
     }
 
     fn admit(&mut self, address: SocketAddr) -> usize {
-        let fresh = Slot {
-            address,
-            state: ServerState::default(),
-            shared: Shared::default(),
-            used: true,
-        };
+        let fresh =
+            Slot { address, state: ServerState::default(), shared: Shared::default(), used: true };
         let at = if self.slots.len() < SERVER_STATES_MAX {
             self.slots.push(fresh);
             self.slots.len() - 1
