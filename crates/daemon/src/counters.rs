@@ -36,6 +36,8 @@ pub(crate) struct Counters {
     pub(crate) upstream_tls: Counter,
     pub(crate) upstream_ipv4: Counter,
     pub(crate) upstream_ipv6: Counter,
+    /// Questions that found no answer because their connection failed.
+    pub(crate) failed_tcp: Counter,
     /// Bugs.
     pub(crate) panics: Counter,
 }

@@ -8,10 +8,11 @@ use std::rc::Rc;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use clap::error::ErrorKind;
-use lua::host::{Host, Network};
+use lua::host::{Host, Network, QueryId};
 use lua::{Interpreter, InterpreterError};
 use nix::unistd::{AccessFlags, access};
-use resolve::Settings;
+use resolve::layer::stack::Place;
+use resolve::{Client, Settings};
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 
@@ -22,6 +23,7 @@ use crate::logging::{self, Level, log};
 use crate::program::{self, Program};
 use crate::signals::FinalSignals;
 use crate::supervisor::{self, Role};
+use crate::token::Token;
 use crate::watches::Watches;
 use crate::worker::{Worker, WorkerParts};
 use crate::{alarm, console, descriptors, endpoint, os, systemd, upstream};
@@ -179,6 +181,12 @@ async fn work(
     let interpreter = configure(&host, options)?;
     // After the configuration, which expects to see its own endpoints only.
     open_control(&host)?;
+    let callbacks = interpreter.query_callbacks(query_of).map_err(|error| anyhow!("{error}"))?;
+    worker.turn("callbacks of queries", |core, _| {
+        let first = core.layers_mut().names().next().map(str::to_owned);
+        let place = first.as_deref().map_or(Place::Last, Place::Before);
+        core.layers_mut().insert(Box::new(callbacks), place)
+    });
     let program = Rc::new(Program::new(host.clone(), interpreter, options.quiet));
     host.set_program(&program);
     worker.apply();
@@ -204,6 +212,14 @@ async fn work(
     program.interpreter.shutdown();
     worker.listeners.close_all();
     Ok(())
+}
+
+/// The query of the configuration that a request from inside is for.
+fn query_of(client: &Client) -> Option<QueryId> {
+    match Token::from(client.token) {
+        Token::Internal(number) => Some(QueryId(number.into())),
+        _ => None,
+    }
 }
 
 /// Opens what `-a`, `-t`, `-S` and the service manager say.

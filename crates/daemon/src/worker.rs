@@ -424,6 +424,7 @@ impl Worker {
     ) {
         let now = self.now();
         let failed = end(now, &self.upstream, self.descriptors_free());
+        self.counters.failed_tcp.add(failed.len());
         self.turn("end of a connection to an upstream", |core, now| {
             for (id, fault) in failed {
                 let _over = core.handle_reply(now, id, Err(fault));
@@ -563,9 +564,10 @@ impl Worker {
         }
     }
 
-    /// What the resolver has counted, unless a step of it is running.
+    /// What the resolver has counted, unless a step of it is running outside of Lua.
     pub(crate) fn resolver_counters(&self) -> Option<resolve::Counters> {
-        self.core.try_borrow().ok().map(|core| *core.counters())
+        let counters = self.core.try_borrow().ok().map(|core| *core.counters());
+        counters.or_else(|| lua::with_core(|core| core.counters))
     }
 
     /// Queries that wait for their answer.

@@ -14,10 +14,12 @@ use crate::console::{Outcome, Session, SessionState};
 use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
 use crate::policy::LuaFunction;
 use crate::timers::Timers;
+pub use queries::QueryCallbacks;
 pub use rules::{RuleFault, is_in_hook, with_core};
 
 mod defaults;
 pub(crate) mod lent;
+mod queries;
 mod rules;
 
 /// The prelude: the language as files of Lua, in the order of their loading.

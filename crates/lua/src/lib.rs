@@ -37,4 +37,6 @@ mod timers;
 
 pub use bindings::{Binding, GROUPS};
 pub use host::Host;
-pub use interpreter::{Interpreter, InterpreterError, RuleFault, is_in_hook, with_core};
+pub use interpreter::{
+    Interpreter, InterpreterError, QueryCallbacks, RuleFault, is_in_hook, with_core,
+};

@@ -47,6 +47,17 @@ fn open(size: u64, storage: &str) -> Result<Box<dyn Kv>, HostError> {
     (backend.open)(&options).map_err(refused)
 }
 
+/// Do two URIs name the same store?
+fn is_same(one: &str, other: &str) -> bool {
+    let place = |uri| {
+        let (backend, path) = kv::parse_uri(uri).ok()?;
+        let path = Path::new(path);
+        Some((backend.scheme, path.canonicalize().unwrap_or_else(|_| path.to_owned())))
+    };
+    let known = place(one);
+    known.is_some() && known == place(other)
+}
+
 impl DaemonHost {
     /// Puts another store below the resolver's cache; the old one is closed.
     fn put_store(&self, kv: Box<dyn Kv>) -> Result<(), HostError> {
@@ -71,9 +82,10 @@ impl DaemonHost {
         self.worker.with_cache(|cache| use_it(cache.kv_mut())).ok_or(HostError::Busy)
     }
 
-    /// Opens a store in place of the one that is open, which stays if that fails.
+    /// Opens a store in place of the one that is open, which stays if that fails. The same store
+    /// under another spelling is made larger; it cannot be open twice.
     fn replace_store(&self, size: u64, storage: &str) -> Result<(), HostError> {
-        let same = self.cache_current().filter(|(_, current)| current == storage);
+        let same = self.cache_current().filter(|(_, current)| is_same(current, storage));
         if same.is_some() && self.inspect(|kv| kv.grow(size))?.is_ok() {
             return Ok(());
         }
@@ -122,7 +134,8 @@ impl Cache for DaemonHost {
     }
 
     fn cache_backends(&self) -> Vec<(String, bool)> {
-        BACKENDS.iter().map(|backend| (backend.scheme.to_owned(), backend.default)).collect()
+        let lasting = BACKENDS.iter().filter(|backend| backend.scheme != VOLATILE);
+        lasting.map(|backend| (backend.scheme.to_owned(), backend.default)).collect()
     }
 
     fn cache_count(&self) -> Result<u64, HostError> {
@@ -208,6 +221,9 @@ impl Cache for DaemonHost {
         Ok(status.blocks() * status.fragment_size())
     }
 }
+
+/// The back end that holds what is learnt while no cache is open; it is none to be chosen from.
+const VOLATILE: &str = "memory";
 
 /// Entries looked at for one command; a subtree with more takes several.
 const SCAN_MAX: usize = 100_000;

@@ -5,7 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dns::edns::OptRecord;
 use dns::{Composer, Header};
+use lua::flags::QueryFlag;
 use lua::host::{FdWatch, HostError, PeerReply, Process, ResolveQuery};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -53,6 +55,10 @@ impl Process for DaemonHost {
             ("ipv4", counters.upstream_ipv4.get() as f64),
             ("ipv6", counters.upstream_ipv6.get() as f64),
             ("err_udp", counters.lost.get() as f64),
+            ("err_tcp", counters.failed_tcp.get() as f64),
+            // Neither protocol is spoken to upstreams yet, so nothing of them can fail.
+            ("err_tls", 0.0),
+            ("err_http", 0.0),
         ];
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
             stats.push(("usertime", usage.user_time().num_microseconds() as f64 / 1e6));
@@ -144,11 +150,13 @@ impl Process for DaemonHost {
                 let mut wire = Vec::new();
                 let mut header = Header::default();
                 header.set_rd(true);
+                header.set_cd(query.flags.has(QueryFlag::DnssecCd));
                 let mut composer = Composer::new(&mut wire, header, QUERY_BYTES_MAX);
                 composer
                     .question(&query.name, query.rr_type, query.class)
                     .map_err(|_| HostError::refused("the question does not fit a message"))?;
-                composer.finish(None);
+                let dnssec_ok = query.flags.has(QueryFlag::DnssecWant);
+                composer.finish(Some(&OptRecord::new(dns::edns::UDP_SIZE_DEFAULT, dnssec_ok)));
                 wire
             }
         };

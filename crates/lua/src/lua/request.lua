@@ -385,6 +385,8 @@ local function handle(slot, number, key)
 	return req
 end
 
+M.request_handle = handle
+
 -- Hooks of layers. The third parameter is the packet that the hook is about.
 local packets = { consume = 'reply', produce = 'reply', checkout = 'ask' }
 

@@ -193,17 +193,9 @@ function worker.resolve(qname, qtype, qclass, options, finish, init, octets)
 		end
 	end
 	local flags = flag_list(options)
-	if init then
-		-- The request does not exist yet; what the callback sets becomes a part of the query.
-		local request = { options = {}, vars = function () return {} end }
-		init(request)
-		for _, name in ipairs(flag_list(request.options)) do
-			flags[#flags + 1] = name
-		end
-	end
 	local id = start_query(qname, qtype, qclass, flags, finish ~= nil, octets)
-	if finish then
-		waiting[id] = finish
+	if finish or init or #flags > 0 then
+		waiting[id] = { finish = finish, init = init, flags = flags }
 	end
 	return true
 end
@@ -218,8 +210,45 @@ function worker.resolve_pkt(packet, options, finish, init)
 		finish, init, packet:towire())
 end
 
--- What a callback may still ask of a request that is over.
-function M.finished_request(packet)
+-- A callback of a query; its error is logged.
+local function call_back(fn, ...)
+	M.begin_run('callback')
+	local ok, err = M.xpcall(fn, M.explain, ...)
+	if not ok then
+		M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))
+	end
+end
+
+-- For the program: the request of the query `id` begins.
+function M.begin_query(id, slot, number, key)
+	local query = waiting[id]
+	if not query then
+		return
+	end
+	local req = M.request_handle(slot, number, key)
+	for _, flag in ipairs(query.flags) do
+		req.options[flag] = true
+	end
+	if query.init then
+		call_back(query.init, req)
+	end
+	if not query.finish then
+		waiting[id] = nil
+	end
+end
+
+-- For the program: that request ends; `octets` is the answer, nothing if there is none.
+function M.end_query(id, slot, number, key, octets)
+	local query = waiting[id]
+	waiting[id] = nil
+	if query and query.finish then
+		local req = M.request_handle(slot, number, key)
+		call_back(query.finish, octets and G.kres.packet(octets) or nil, req)
+	end
+end
+
+-- What a callback may still ask of a request that is gone.
+local function gone_request(packet)
 	local vars = {}
 	return {
 		answer = packet,
@@ -230,17 +259,13 @@ function M.finished_request(packet)
 	}
 end
 
--- For the program: the query `id` has an answer as octets, or none.
+-- For the program: the query `id` is over. Only a request that ended in an unusual way has not
+-- told its callback before.
 function M.finish_query(id, octets)
-	local finish = waiting[id]
+	local query = waiting[id]
 	waiting[id] = nil
-	if finish then
+	if query and query.finish then
 		local packet = octets and G.kres.packet(octets) or nil
-		local request = M.finished_request(packet)
-		M.begin_run('callback')
-		local ok, err = M.xpcall(finish, M.explain, packet, request)
-		if not ok then
-			M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))
-		end
+		call_back(query.finish, packet, gone_request(packet))
 	end
 end

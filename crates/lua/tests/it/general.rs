@@ -316,7 +316,7 @@ fn queries_are_started_and_finished() {
             ("resolve('.', kres.type.DNSKEY, kres.class.IN, 'NO_CACHE')", "true"),
             ("resolve('a.', 1, 1, {'NO_CACHE', 'TCP'})", "true"),
             (
-                "resolve{name = 'b.', type = kres.type.NS, init = function (req) req.options.NO_CACHE = true end}",
+                "resolve{name = 'b.', type = kres.type.NS, options = { NO_CACHE = true }, init = function () end}",
                 "true",
             ),
             ("resolve('c.')", "true"),

@@ -1,6 +1,7 @@
 //! Layers written in Lua, in a resolver without network: one server that answers everything.
 
 use dns::{Class, Composer, Header, Message, Name, Rcode, Rtype, Section};
+use lua::host::QueryId;
 use lua::policy::{Action as PolicyAction, LuaFunction};
 use resolve::layer::stack::Place;
 use resolve::{
@@ -72,13 +73,14 @@ impl Served {
         composer.question(&name.parse().unwrap(), rtype, Class::IN).unwrap();
         let opt = dns::edns::OptRecord::new(1232, false);
         composer.finish(edns.then_some(&opt));
-        let client = Client {
-            token: 1,
-            peer: CLIENT.parse().unwrap(),
-            local: "192.0.2.1:53".parse().unwrap(),
-            protocol: ClientProtocol::Udp,
-        };
-        self.resolver.handle_request(self.now, client, &wire);
+        self.send(ClientProtocol::Udp, 1, &wire)
+    }
+
+    /// The answer to a message.
+    fn send(&mut self, protocol: ClientProtocol, token: u64, wire: &[u8]) -> Option<Vec<u8>> {
+        let (peer, local) = (CLIENT.parse().unwrap(), "192.0.2.1:53".parse().unwrap());
+        let client = Client { token, peer, local, protocol };
+        self.resolver.handle_request(self.now, client, wire);
         let mut answer = None;
         while let Some(action) = self.resolver.poll_action() {
             match action {
@@ -501,6 +503,46 @@ fn functions_in_rules() {
     assert_eq!(served.ask("bad.example.", Rtype::A).rcode, Rcode::SERVFAIL);
     let calls = world.host.take_calls();
     assert!(calls[0].contains("expected an action such as policy.DENY"), "{calls:?}");
+}
+
+#[test]
+fn callbacks_of_resolve_see_their_request() {
+    let mut served = Served::with(World::ready());
+    let callbacks = served.world.lua.query_callbacks(|client| Some(QueryId(client.token))).unwrap();
+    served.resolver.layers_mut().insert(Box::new(callbacks), Place::Before("iterate")).unwrap();
+    assert!(served.resolver.layers_mut().is_transparent());
+    served.world.eval(
+        "resolve { name = 'a.example', type = kres.type.A, options = { 'NO_CACHE' }, \
+         init = function (req) assert(req.options.NO_CACHE and not req.options.TCP) \
+         req.options.TCP = true req:vars().began = kres.dname2str(req:current():name()) end, \
+         finish = function (pkt, req) answer = pkt \
+         said = req:vars().began .. ' ' .. tostring(req.options.TCP) .. ' ' .. req.state .. ' ' \
+         .. tostring(req.qsource.addr) .. ' ' .. tostring(req:resolved().flags.NO_CACHE) end }",
+    );
+    let query = served.world.host.queries.borrow()[0].clone();
+    let mut wire = Vec::new();
+    let mut header = Header::default();
+    header.set_rd(true);
+    let mut composer = Composer::new(&mut wire, header, 512);
+    composer.question(&query.name, query.rr_type, query.class).unwrap();
+    composer.finish(None);
+    let response = served.send(ClientProtocol::Internal, query.id.0, &wire).unwrap();
+    // Nothing is left to be told.
+    served.world.lua.handle_resolved(query.id, Some(&response));
+    assert!(served.log().is_empty(), "{:?}", served.log());
+    check_console(
+        &served.world,
+        &[
+            ("said", "'a.example. true 4 nil true'"),
+            ("answer:rcode()", "0"),
+            ("kres.rr2str(answer:section(kres.section.ANSWER)[1]):match('%S+$')", "'203.0.113.1'"),
+        ],
+    );
+    // An error in a callback is logged; the answer is as good as before.
+    served.world.eval("resolve('b.example', kres.type.A, nil, nil, function () error('boom') end)");
+    let id = served.world.host.queries.borrow()[1].id;
+    assert!(served.send(ClientProtocol::Internal, id.0, &wire).is_some());
+    assert!(served.log()[0].contains("boom"));
 }
 
 #[test]
