@@ -462,6 +462,11 @@ impl Worker {
         self.guard("end of a turn", || core.end_turn(now));
         let deadline = self.guard("deadline", || core.poll_deadline()).flatten();
         drop(core);
+        if self.settings_changed.get() || !self.changes.borrow().is_empty() {
+            // Asked for by a hook that ran while the actions were carried out.
+            let worker = self.clone();
+            spawn_local(async move { worker.turn("changes", |_, _| ()) });
+        }
         flush(&mut buffers.outbox, &mut buffers.outbox_of, &self.counters);
         for stream in self.streams.take_marked() {
             stream.flush(now);
@@ -554,14 +559,11 @@ impl Worker {
 
     /// The same to take something out of it: finished answers are forgotten.
     pub(crate) fn with_cache<R>(&self, use_it: impl FnOnce(&mut Cache) -> R) -> Option<R> {
-        match self.core.try_borrow_mut() {
-            Ok(mut core) => Some(use_it(core.cache_mut())),
-            Err(_) => {
-                // At the end of the turn settings are put in force, which forgets the answers.
-                self.settings_changed.set(true);
-                lua::with_core(|core| use_it(&mut core.cache))
-            }
-        }
+        let result = self.inspect_cache(use_it);
+        self.change_resolver(|core| {
+            let _forgets_answers = core.cache_mut();
+        });
+        result
     }
 
     /// What the resolver has counted, unless a step of it is running outside of Lua.

@@ -245,11 +245,8 @@ impl Modules for DaemonHost {
         if self.modules.position(name).is_some() {
             return Ok(());
         }
-        self.put_module(name, placement, Home::Last, None, None)?;
-        if layer.is_some_and(|layer| !layer.phases().is_empty()) {
-            log!(Warning, "module", "{name}: layers written in Lua are not called by this program");
-        }
-        Ok(())
+        let layer = layer.map(|layer| Box::new(layer) as Box<dyn Layer>);
+        self.put_module(name, placement, Home::Last, None, layer)
     }
 
     fn remove_module(&self, name: &str) -> Result<(), HostError> {

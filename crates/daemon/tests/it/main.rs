@@ -4,6 +4,7 @@
 
 mod cli;
 mod e2e;
+mod e2e_lua;
 mod e2e_signed;
 mod limits;
 mod process;
