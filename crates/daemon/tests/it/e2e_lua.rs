@@ -65,10 +65,7 @@ fn an_error_in_a_layer_costs_one_answer() {
                 if req:current().stype == kres.type.HINFO then error('boom') end
             end } }",
         ),
-        &[
-            ("plain.com HINFO", "SERVFAIL"),
-            ("plain.com A", "NOERROR\nplain.com. A 192.0.2.1"),
-        ],
+        &[("plain.com HINFO", "SERVFAIL"), ("plain.com A", "NOERROR\nplain.com. A 192.0.2.1")],
     );
 }
 
