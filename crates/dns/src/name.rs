@@ -280,21 +280,41 @@ impl Name {
         }
     }
 
+    /// Bytes that [`Name::lookup_format`] appends.
+    pub fn lookup_length(&self) -> usize {
+        let escaped = |label: &[u8]| label.iter().filter(|byte| **byte < 2).count();
+        self.labels().map(|label| label.len() + 1 + escaped(label)).sum()
+    }
+
     /// The inverse of [`Name::lookup_format`]; `None` if the bytes are no such key.
     pub fn from_lookup_format(key: &[u8]) -> Option<Name> {
-        let mut name = Name::root();
-        let mut rest = key;
-        while !rest.is_empty() {
-            let end = rest.iter().position(|b| *b == 0)?;
-            let mut label = SmallVec::<[u8; 64]>::new();
-            let mut bytes = rest[..end].iter();
+        let mut wire = SmallVec::new();
+        let mut end = key.len();
+        while end > 0 {
+            let label = key[..end].strip_suffix(&[0])?;
+            let start = label.iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
+            let length_at = wire.len();
+            wire.push(0);
+            let mut bytes = label[start..].iter();
             while let Some(byte) = bytes.next() {
-                label.push(if *byte == 1 { bytes.next()?.checked_sub(1)? } else { *byte });
+                wire.push(match *byte {
+                    1 => match bytes.next()? {
+                        1 => 0,
+                        2 => 1,
+                        _ => return None,
+                    },
+                    plain => plain,
+                });
             }
-            name = name.prepend(&label).ok()?;
-            rest = &rest[end + 1..];
+            let length = wire.len() - length_at - 1;
+            if length == 0 || length > LABEL_BYTES_MAX {
+                return None;
+            }
+            wire[length_at] = length as u8;
+            end = start;
         }
-        Some(name)
+        wire.push(0);
+        (wire.len() <= NAME_BYTES_MAX).then_some(Name { wire })
     }
 }
 

@@ -7,6 +7,7 @@ use store::cache::Cache;
 use crate::chance::Chance;
 use crate::counters::Counters;
 use crate::failures::Failures;
+use crate::known_zones::KnownZones;
 use crate::selection::Servers;
 use crate::settings::Settings;
 use crate::time::Mono;
@@ -22,6 +23,8 @@ pub struct Core {
     pub sockets_scarce_until: Mono,
     /// Questions that failed lately (RFC 9520).
     pub failures: Failures,
+    /// What is known about the trust of zones.
+    pub zones: KnownZones,
     pub chance: Chance,
     pub counters: Counters,
     pub log: Log,

@@ -11,6 +11,8 @@ pub struct Counters {
     pub dropped: u64,
     /// Responses whose records all came from the store or from local data.
     pub answered_from_cache: u64,
+    /// Queries answered by what proofs of absence say about other names and types (RFC 8198).
+    pub synthesized: u64,
     pub noerror: u64,
     pub nodata: u64,
     pub nxdomain: u64,

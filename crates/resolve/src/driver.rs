@@ -90,7 +90,12 @@ pub(crate) fn advance(
             Step::GiveUp => {
                 // A failure that a bound of this request caused says nothing to others.
                 if query.parent.is_some() && request.bound.is_none() {
-                    core.failures.note(&query.name, query.rtype, now.mono);
+                    let failures = &mut core.failures;
+                    if request.bogus.is_some() {
+                        failures.note_bogus(&query.name, query.rtype, now.mono);
+                    } else {
+                        failures.note(&query.name, query.rtype, now.mono);
+                    }
                 }
                 give_up(request, query)
             }

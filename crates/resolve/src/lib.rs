@@ -18,6 +18,7 @@ pub mod extended_error;
 pub mod failures;
 pub mod flags;
 pub mod keyed;
+pub mod known_zones;
 pub mod layer;
 pub mod limits;
 pub mod plan;

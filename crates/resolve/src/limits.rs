@@ -112,11 +112,23 @@ pub const REQUEST_CRYPTO_WORK_MAX: u32 = 256;
 pub const REQUEST_CRYPTO_FAILURES_MAX: u32 = 8;
 /// SHA-1 blocks hashed for one request.
 pub const REQUEST_HASH_BLOCKS_MAX: u32 = 600;
+/// SHA-1 blocks hashed for one look at a chain of NSEC3 that is kept: three names with fifty
+/// iterations, or a name of any depth in a zone that follows RFC 9276 §3.1.
+pub const SYNTHESIS_HASH_BLOCKS_MAX: u32 = 160;
 /// Bogus replies for one request before nobody else is asked: a forger must not make a request
 /// visit every server of every zone.
 pub const BOGUS_REPLIES_MAX: u8 = 8;
 /// Labels between a signed zone and an unsigned name at which an unsigned zone is looked for.
 pub const UNSEEN_CUTS_MAX: usize = 8;
+
+/// Zones whose trust is kept in memory: the busy ones of a large resolver. With two keys of two
+/// kilobytes each that is some four megabytes.
+pub const KNOWN_ZONES_MAX: usize = 2_048;
+/// For how long what the store says about a zone is believed without asking it again, in seconds:
+/// what other processes learnt or removed should show soon.
+pub const KNOWN_SECONDS_MAX: u64 = 60;
+/// Keys of a zone that is kept in memory. Zones have two to four, some more while they roll.
+pub const KNOWN_KEYS_MAX: usize = 16;
 
 /// Servers whose round-trip times are remembered.
 pub const SERVER_STATES_MAX: usize = 16_384;

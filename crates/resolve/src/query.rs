@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use dns::{Class, Name, Rcode, Rtype};
+use dns::{Class, Name, Rcode, Rdatas, Rtype};
 use smallvec::SmallVec;
 use store::cache::entry::SignedSet;
 
@@ -180,6 +180,14 @@ pub struct Minimise {
     pub off: bool,
 }
 
+/// A zone cut on the way from a name to the root, as the store knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownCut {
+    pub name: Name,
+    /// Its NS rdata.
+    pub servers: Rdatas,
+}
+
 /// What came of a child query, as its parent is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
@@ -214,6 +222,8 @@ pub struct Query {
     pub minimise: Minimise,
     /// Has the cache been asked for it?
     pub cache_tried: bool,
+    /// The zone cuts above the name, deepest first, if the cache has just looked at them.
+    pub known_cuts: Option<Vec<KnownCut>>,
     pub round: Option<Round>,
     /// What it was told last, until that is settled.
     pub reply: Option<Reply>,
@@ -246,6 +256,7 @@ impl Query {
             cut: None,
             minimise: Minimise::default(),
             cache_tried: false,
+            known_cuts: None,
             round: None,
             reply: None,
             outcome: None,

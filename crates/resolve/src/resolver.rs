@@ -31,6 +31,7 @@ use crate::driver::{self, Progress};
 use crate::extended_error::Verdict;
 use crate::failures::Failures;
 use crate::keyed::Keyed;
+use crate::known_zones::KnownZones;
 use crate::layer::cache::CacheLayer;
 use crate::layer::iterate::Iterate;
 use crate::layer::local_data::LocalData;
@@ -111,6 +112,7 @@ impl Resolver {
                 servers: Servers::new(key),
                 sockets_scarce_until: Mono::default(),
                 failures: Failures::new(key),
+                zones: KnownZones::new(key),
                 chance,
                 counters: Counters::default(),
                 log: Log::default(),
@@ -144,6 +146,7 @@ impl Resolver {
         self.core.log.everything = settings.trace;
         self.answers.set_rotation(settings.reorder_rr);
         self.answers.clear();
+        self.core.zones.clear();
         self.core.settings = Arc::new(settings);
     }
 
@@ -252,9 +255,11 @@ impl Resolver {
     }
 
     /// The cache, for the commands that look into it and clear it. Finished answers are
-    /// forgotten, since they may rest on what the caller is about to change.
+    /// forgotten, and so is the trust of zones, since they may rest on what the caller is about to
+    /// change.
     pub fn cache_mut(&mut self) -> &mut Cache {
         self.answers.clear();
+        self.core.zones.clear();
         &mut self.core.cache
     }
 

@@ -96,7 +96,9 @@ impl<'w> Oracle<'w> {
                 return if doubtful { Verdict::Doubtful } else { Verdict::Unreachable };
             };
             doubtful |= self.is_overshadowed(zone, &name);
-            let (rcode, judged) = match look(zone, &name, question.rtype) {
+            let sight = look(zone, &name, question.rtype);
+            doubtful |= self.is_luck(zone, &sight);
+            let (rcode, judged) = match sight {
                 // The alias that a DNAME makes is what a question for CNAME asks for.
                 Sight::Alias(sets, source, _) if question.rtype == Rtype::CNAME => {
                     answer.extend(sets);
@@ -116,7 +118,10 @@ impl<'w> Oracle<'w> {
                     let judged = self.judge_no_data(zone, &name, question.rtype, source);
                     (Rcode::NOERROR, judged)
                 }
-                Sight::NoName => (Rcode::NXDOMAIN, self.judge_no_name(zone)),
+                Sight::NoName => {
+                    doubtful |= zone.hides_absence(&name);
+                    (Rcode::NXDOMAIN, self.judge_no_name(zone))
+                }
                 Sight::TooLong(dname) => {
                     answer.push(dname);
                     (Rcode::YXDOMAIN, self.judge_set(zone, Rtype::DNAME, Source::Exact))

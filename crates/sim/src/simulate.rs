@@ -1,6 +1,7 @@
 //! One random world, start to end: questions go to a resolver, and what clients get is compared
 //! with what the oracle sees.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::rpl::Scripted;
 use crate::sign::Judgement;
 use crate::text;
 use crate::trace::Trace;
+use crate::world::World;
 
 /// Questions asked in one world.
 const QUESTIONS: usize = 24;
@@ -43,6 +45,8 @@ pub struct Report {
     /// Client questions and upstream questions.
     pub questions: usize,
     pub exchanges: usize,
+    /// Questions that were answered by what proofs say about other names.
+    pub synthesized: u64,
 }
 
 impl Report {
@@ -116,7 +120,58 @@ const STORE_BYTES: u64 = 2 * 1024 * 1024;
 /// Makes the world of a seed and asks in it, with the root's key as trust anchor if the resolver is
 /// to validate and the world is signed.
 pub fn simulate(seed: u64, validate: bool) -> Report {
-    let generated = generate(seed, QUESTIONS);
+    ask_in_world(seed, validate, |_, _| Vec::new())
+}
+
+/// The same for a validating resolver, which is then asked for many names that are not there, and
+/// after that for those around them that are: what it has learnt about gaps must not hide anything.
+pub fn simulate_gaps(seed: u64) -> Report {
+    ask_in_world(seed, true, gaps_and_names)
+}
+
+/// Questions for what is not there, before questions for what is.
+const GAPS_MAX: usize = 48;
+const NAMES_MAX: usize = 48;
+
+fn gaps_and_names(dice: &mut Dice, world: &World) -> Vec<Question> {
+    let zones = world.servers.values().flat_map(|server| &server.zones);
+    let all: BTreeSet<&Name> =
+        zones.flat_map(|zone| zone.nodes().map(|(owner, _)| owner)).collect();
+    let types = [Rtype::A, Rtype::TXT, Rtype::MX, Rtype::DS, Rtype::NS, Rtype::AAAA, Rtype::CNAME];
+    let ask = |dice: &mut Dice, name: Name| {
+        let rtype = types[dice.below(types.len())];
+        Question { name, rtype, class: Class::IN }
+    };
+    let (mut gaps, mut names) = (Vec::new(), Vec::new());
+    for &owner in &all {
+        // Right before, right behind and below.
+        let first = owner.labels().next().unwrap_or(b"x");
+        let label = match dice.below(4) {
+            0 => [first, b"0"].concat(),
+            1 => [b"0", first].concat(),
+            2 => b"zz".to_vec(),
+            _ => b"*".to_vec(),
+        };
+        let above = if dice.chance(600) { owner.parent() } else { None };
+        if let Ok(gap) = above.as_ref().unwrap_or(owner).prepend(&label) {
+            gaps.push(ask(dice, gap));
+        }
+        names.push(ask(dice, owner.clone()));
+    }
+    dice.shuffle(&mut gaps);
+    dice.shuffle(&mut names);
+    gaps.truncate(GAPS_MAX);
+    names.truncate(NAMES_MAX);
+    gaps.extend(names);
+    gaps
+}
+
+fn ask_in_world(
+    seed: u64,
+    validate: bool,
+    more: impl FnOnce(&mut Dice, &World) -> Vec<Question>,
+) -> Report {
+    let mut generated = generate(seed, QUESTIONS);
     let mut dice = Dice::new(seed ^ 0x5349_4d55_4c41_5445);
     let mut settings = settings(&mut dice, &generated.world.hints);
     if let Some(key) = generated.signing.anchor.as_ref().filter(|_| validate) {
@@ -129,7 +184,8 @@ pub fn simulate(seed: u64, validate: bool) -> Report {
         Ok(parts) => parts,
         Err(fault) => {
             let failures = vec![fault.to_string()];
-            return Report { seed, failures, trace: Trace::default(), questions: 0, exchanges: 0 };
+            let trace = Trace::default();
+            return Report { seed, failures, trace, questions: 0, exchanges: 0, synthesized: 0 };
         }
     };
     let mut network = Network::new(generated.world.clone(), dice.fork());
@@ -146,6 +202,7 @@ pub fn simulate(seed: u64, validate: bool) -> Report {
     let mut tokens = 0;
     let conditions = Conditions { lossy, validating: !settings.trust_anchors.is_empty() };
     let mut asked: Vec<(u64, &Question, Wishes)> = Vec::new();
+    generated.questions.extend(more(&mut dice, &generated.world));
     for question in &generated.questions {
         tokens += 1;
         let wishes = Wishes::random(&mut dice);
@@ -190,6 +247,7 @@ pub fn simulate(seed: u64, validate: bool) -> Report {
         trace: driver.trace().clone(),
         questions: generated.questions.len(),
         exchanges: driver.invariants().exchanges(),
+        synthesized: driver.resolver().counters().synthesized,
     }
 }
 

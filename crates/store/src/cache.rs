@@ -6,6 +6,7 @@
 //! (RFC 2181 §5.4.1). TTL bounds are applied when data is stored, so all processes that share a
 //! store see the same times.
 
+pub mod denial;
 pub mod entry;
 pub mod key;
 pub mod rank;
@@ -17,6 +18,7 @@ use dns::{Class, Name, Rdatas, Rrset, Rtype};
 
 use crate::kv::{Kv, StoreError};
 use crate::limits::{ENTRY_BYTES_MAX, NEGATIVE_TTL_MAX, PROOFS_MAX};
+use denial::Chains;
 use entry::{Body, Entry, Head, SignedSet, put_varint, take_part};
 use key::Slot;
 pub use rank::Rank;
@@ -61,6 +63,8 @@ pub struct ApexHit {
     pub dname: Option<Hit>,
     /// The name, and so everything below it, does not exist (RFC 8020).
     pub nxdomain: Option<Hit>,
+    /// The name is the apex of a zone of which proofs of absence are kept.
+    pub chains: Chains,
 }
 
 /// The cache of one worker. Other workers may share the store below it.
@@ -118,6 +122,8 @@ impl Cache {
         match slot {
             Slot::Exact(_) => live(value, now, stale),
             Slot::Apex => live(find_in_apex(value, rtype)?, now, stale),
+            // No type lives there by itself.
+            Slot::Nsec | Slot::Nsec3 => None,
         }
     }
 
@@ -308,6 +314,10 @@ fn apex_hit(value: &[u8], now: u64, stale: u32) -> ApexHit {
             Rtype::CNAME => &mut hit.cname,
             Rtype::DNAME => &mut hit.dname,
             NX => &mut hit.nxdomain,
+            Rtype::NSEC | Rtype::NSEC3 => {
+                hit.chains.read_part(rtype, part, now);
+                continue;
+            }
             _ => continue,
         };
         *place = live(part, now, stale);

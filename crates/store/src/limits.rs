@@ -75,9 +75,23 @@ pub const CLEAR_PAGES_MAX: u64 = 65_536;
 /// lock file of each environment. A process has one environment; tests have many.
 pub const GUARDED_MAPS_MAX: usize = 256;
 
-/// temp
+/// Longest entry: what a set of 256 records with its signatures comes to at most in practice, and
+/// a bound on what one name can take.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
-/// temp
+
+/// Longest life of what does not exist, in seconds: RFC 2308 §5 asks for one to three hours.
 pub const NEGATIVE_TTL_MAX: u32 = 3 * 3600;
-/// temp
+
+/// Sets kept beside an answer: a SOA, and eight NSEC3 with room for more (RFC 5155 §7.2).
 pub const PROOFS_MAX: usize = 12;
+
+/// For how long it is remembered that a zone has a chain of NSEC or NSEC3, in seconds. Longer than
+/// any of its records lives, so that noting it is rare.
+pub const CHAIN_TTL: u32 = 24 * 3600;
+
+/// NSEC3 chains of one zone that are kept apart: the old one and the new one of a change of salt.
+pub const NSEC3_CHAINS_MAX: usize = 2;
+
+/// Longest salt of a chain that is kept, in bytes: it is part of every key. RFC 9276 §3.1 wants
+/// none, and zones that have one use eight bytes.
+pub const NSEC3_SALT_MAX: usize = 32;

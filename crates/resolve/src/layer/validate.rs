@@ -208,7 +208,10 @@ fn conclude(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
     if reply.is_fresh() && reply.rank.is_secure() {
         trace!(ctx, Validate, "<= answer valid, OK");
     }
-    ctx.request.bogus = None;
+    if ctx.query.parent.is_none() {
+        // What a child was told about another name does not mend what its parent was told.
+        ctx.request.bogus = None;
+    }
     let is_final = matches!(
         outcome,
         Outcome::Answer

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use sim::rpl::suite;
-use sim::simulate::simulate;
+use sim::simulate::{simulate, simulate_gaps};
 use sim::trace::Detail;
 
 const USAGE: &str = "\
 Usage: sim scenario [-v | -vv] [--chances N] [--list FILE --root DIR] [PATH...]
-       sim seeds [-v | -vv] [--seeds N | --seed S]
+       sim seeds [-v | -vv] [--gaps] [--seeds N | --seed S]
 
   scenario   play .rpl files, or all of a folder, against the resolver in virtual time
              -v prints the trace of each failure, -vv whole messages with it
@@ -19,6 +19,7 @@ Usage: sim scenario [-v | -vv] [--chances N] [--list FILE --root DIR] [PATH...]
              --list takes the names from a file and looks for them below --root
   seeds      random worlds against the oracle
              --seeds N runs the first N seeds (200 if nothing is said), --seed S only that one
+             --gaps asks for many names that are not there, and then for those that are
              -v prints the trace of each failure, -vv whole messages with it
 ";
 
@@ -91,13 +92,14 @@ fn number(text: &str) -> anyhow::Result<u64> {
 }
 
 fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let (mut seeds, mut detail) = (0..200, None);
+    let (mut seeds, mut detail, mut gaps) = (0..200, None, false);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "-v" => detail = Some(Detail::Lines),
             "-vv" => detail = Some(Detail::Messages),
+            "--gaps" => gaps = true,
             "--seeds" => seeds = 0..number(value()?)?,
             "--seed" => {
                 let seed = number(value()?)?;
@@ -106,10 +108,11 @@ fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
             option => bail!("unknown option {option}\n{USAGE}"),
         }
     }
-    let (mut failed, mut questions, mut exchanges) = (0, 0, 0);
+    let (mut failed, mut questions, mut exchanges, mut synthesized) = (0, 0, 0, 0);
     let count = seeds.end - seeds.start;
     for seed in seeds {
-        let report = simulate(seed, true);
+        let report = if gaps { simulate_gaps(seed) } else { simulate(seed, true) };
+        synthesized += report.synthesized;
         questions += report.questions;
         exchanges += report.exchanges;
         if report.failures.is_empty() {
@@ -126,7 +129,8 @@ fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
         }
     }
     println!(
-        "passed {} of {count} worlds: {questions} questions, {exchanges} exchanges",
+        "passed {} of {count} worlds: {questions} questions, {exchanges} exchanges, \
+         {synthesized} synthesised",
         count - failed
     );
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -4,7 +4,7 @@
 use dns::{Name, Rtype};
 
 use super::Oracle;
-use super::look::Source;
+use super::look::{Sight, Source};
 use crate::sign::{Absence, Judgement, Kind, Plan, Wrong, is_data};
 use crate::zone::{Denial, Zone};
 
@@ -130,6 +130,16 @@ impl Oracle<'_> {
             _ => Kind::NoData { rtype, bitmap, gap },
         };
         self.judge(zone, kind)
+    }
+
+    /// Is it luck whether a proof holds? Where hashes are of another salt some of them still lie in
+    /// the right gap, and an expansion needs no more than one of those.
+    pub(super) fn is_luck(&self, zone: &Zone, sight: &Sight) -> bool {
+        let is_expanded = matches!(
+            sight,
+            Sight::Alias(_, Source::Wildcard, _) | Sight::Data(_, Source::Wildcard)
+        );
+        is_expanded && self.wrong(zone.origin()) == Some(Wrong::Nsec3OtherSalt)
     }
 
     /// What to make of the absence of a name.

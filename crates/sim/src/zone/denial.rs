@@ -94,16 +94,20 @@ impl Zone {
 
     /// Proves that neither the name nor a wildcard for it exists.
     pub(super) fn deny_name(&self, name: &Name, encloser: &Name, out: &mut Vec<Rrset>) {
-        let Some(wildcard) = encloser.wildcard_child() else { return };
         match self.denial() {
             Denial::None => {}
             Denial::Nsec => {
                 self.push_nsec_at_or_before(name, out);
-                self.push_nsec_at_or_before(&wildcard, out);
+                if let Some(wildcard) = encloser.wildcard_child() {
+                    self.push_nsec_at_or_before(&wildcard, out);
+                }
             }
             Denial::Nsec3(chain) => {
-                self.deny_closer(name, encloser, true, out);
-                if let Some((set, signatures)) = chain.covering(&wildcard) {
+                // An empty non-terminal may be left out of the chain by opt-out (RFC 5155 §7.2.1).
+                let encloser = self.provable_encloser(chain, name);
+                self.deny_closer(name, &encloser, true, out);
+                let wildcard = encloser.wildcard_child();
+                if let Some((set, signatures)) = wildcard.and_then(|name| chain.covering(&name)) {
                     push(set, signatures.as_ref(), out);
                 }
             }
@@ -119,6 +123,15 @@ impl Zone {
         {
             push(set, node.signatures(Rtype::NSEC), out);
         }
+    }
+
+    /// Is an absent name hidden by opt-out? An empty non-terminal that only leads to unsigned
+    /// delegations may be left out of the chain; where a wildcard stands above it, nothing proves
+    /// that the wildcard does not apply below it (RFC 5155 erratum 3441).
+    pub fn hides_absence(&self, name: &Name) -> bool {
+        let Denial::Nsec3(chain) = self.denial() else { return false };
+        let wildcard = self.provable_encloser(chain, name).wildcard_child();
+        wildcard.is_some_and(|wildcard| chain.has(&wildcard))
     }
 
     /// The closest ancestor of a name that has a record in the chain (RFC 5155 §7.2.1 speaks of

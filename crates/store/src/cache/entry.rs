@@ -1,4 +1,4 @@
-//! The bytes of an entry. `docs/formats/cache.md` is normative.
+//! The bytes of an entry. `docs/formats/entries.md` is normative.
 //!
 //! ```text
 //! entry    = kind:u8 rank:u8 stored:u32 ttl:u32 body        (big-endian)

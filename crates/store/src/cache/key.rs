@@ -1,11 +1,13 @@
 //! Keys of the store: the lookup format of a name, a zero byte, and what is kept there.
 //!
 //! All data at or below a name shares its lookup format as a prefix, and keys sort in canonical
-//! order of names, so subtrees and neighbours are found by walking. `docs/formats/cache.md` is
+//! order of names, so subtrees and neighbours are found by walking. `docs/formats/entries.md` is
 //! normative.
 
+use dns::dnssec::nsec3::HASH_LEN;
 use dns::{Name, Rtype};
 
+use super::denial::Nsec3Parameters;
 use crate::limits::KEY_BYTES_MAX;
 
 /// What follows the name in a key.
@@ -16,6 +18,10 @@ pub enum Slot {
     /// What ends or redirects a walk through the tree, in one place: NS, CNAME, DNAME and the
     /// absence of the name itself.
     Apex,
+    /// An NSEC of the zone's chain, at its owner.
+    Nsec,
+    /// An NSEC3 of the zone's chain, at the zone.
+    Nsec3,
 }
 
 /// Which slot a type lives in.
@@ -43,17 +49,56 @@ pub(crate) fn finish(slot: Slot, key: &mut Vec<u8>) -> bool {
             key.extend_from_slice(&rtype.0.to_be_bytes());
         }
         Slot::Apex => key.push(b'N'),
+        Slot::Nsec => key.push(b'D'),
+        Slot::Nsec3 => key.push(b'H'),
     }
     key.len() <= KEY_BYTES_MAX
 }
 
-/// Takes a key apart; `None` for keys that are not data of names.
+/// Writes the key of the NSEC at `owner`, a name of the zone. Returns the length of what all NSECs
+/// of the zone begin with; `None` if the key is too long.
+pub(crate) fn write_nsec(zone: &Name, owner: &Name, key: &mut Vec<u8>) -> Option<usize> {
+    key.clear();
+    let apex = zone.lookup_length();
+    owner.lookup_format(key);
+    // The names of a zone sort behind its apex with what is left of their lookup format.
+    key.splice(apex..apex, [0, b'D']);
+    (key.len() <= KEY_BYTES_MAX).then_some(apex + 2)
+}
+
+/// Writes what the keys of all NSEC3 of a zone with these parameters begin with. Returns its length;
+/// `None` if the key is too long.
+pub(crate) fn write_nsec3(
+    zone: &Name,
+    parameters: &Nsec3Parameters,
+    key: &mut Vec<u8>,
+) -> Option<usize> {
+    key.clear();
+    zone.lookup_format(key);
+    finish(Slot::Nsec3, key);
+    key.extend_from_slice(&parameters.iterations.to_be_bytes());
+    key.push(u8::try_from(parameters.salt.len()).ok()?);
+    key.extend_from_slice(&parameters.salt);
+    (key.len() + HASH_LEN <= KEY_BYTES_MAX).then_some(key.len())
+}
+
+/// Takes a key apart into the name and what is kept there; `None` for keys that are not data of
+/// names.
 pub fn read(key: &[u8]) -> Option<(Name, Slot)> {
-    let (lookup, slot) = match key {
-        [lookup @ .., 0, b'E', high, low] => {
-            (lookup, Slot::Exact(Rtype(u16::from_be_bytes([*high, *low]))))
+    // Two zero bytes in a row end a lookup format, and nothing else in it has them.
+    let end = match key.first()? {
+        0 => 0,
+        _ => key.windows(2).position(|pair| pair == [0, 0])? + 1,
+    };
+    let (lookup, slot) = key.split_at_checked(end)?;
+    let slot = match slot {
+        [0, b'E', high, low] => Slot::Exact(Rtype(u16::from_be_bytes([*high, *low]))),
+        [0, b'N'] => Slot::Apex,
+        [0, b'D', below @ ..] => {
+            let owner = Name::from_lookup_format(&[lookup, below].concat())?;
+            return Some((owner, Slot::Nsec));
         }
-        [lookup @ .., 0, b'N'] => (lookup, Slot::Apex),
+        [0, b'H', ..] => Slot::Nsec3,
         _ => return None,
     };
     Name::from_lookup_format(lookup).map(|name| (name, slot))

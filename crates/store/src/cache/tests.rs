@@ -158,6 +158,38 @@ fn servers_are_shared_for_an_hour() {
     assert_eq!(cache.peek_server(NOW * 1000, "[2001:db8::1]:54".parse().unwrap()), None);
 }
 
+#[test]
+fn the_examples_of_chains_are_what_is_written() {
+    let mut cache = cache();
+    let zone = name("example");
+    let signed = |owner: &str, rtype: Rtype, rdata: &[u8]| {
+        let mut rrsig = rtype.0.to_be_bytes().to_vec();
+        rrsig.extend([13, 2]);
+        rrsig.extend([0; 14]);
+        rrsig.extend(zone.as_wire());
+        rrsig.extend(b"signature");
+        let signatures = [rrsig].iter().collect();
+        SignedSet { set: set(owner, rtype, rdata), signatures, rank: Rank::SECURE }
+    };
+    let next = [name("d.example").as_wire(), &[0, 1, 0x40]].concat();
+    let nsec = signed("b.example", Rtype::NSEC, &next);
+    assert!(cache.stash_link(NOW, &zone, &nsec, 60).unwrap());
+    let hash = [0x11; 20];
+    let label = dns::dnssec::nsec3::hash_to_label(&hash);
+    let owner = zone.prepend(&label).unwrap().to_string();
+    let next = [&[1, 0, 0, 0, 0, 20][..], &[0x22; 20]].concat();
+    let nsec3 = signed(&owner, Rtype::NSEC3, &next);
+    assert!(cache.stash_link(NOW, &zone, &nsec3, 60).unwrap());
+    for (word, slot) in [("nsec ", Slot::Nsec), ("nsec3", Slot::Nsec3)] {
+        let keys = examples(word);
+        assert_eq!(keys.len(), 1, "{word}");
+        assert!(cache.kv().get(&keys[0]).is_some(), "{word}");
+        assert_eq!(key::read(&keys[0]).map(|(_, found)| found), Some(slot));
+    }
+    let apex = cache.kv().get(&examples("key  ")[2]).unwrap();
+    assert_eq!(apex, examples("chain").concat());
+}
+
 proptest::proptest! {
     #[test]
     fn entries_round_trip(kind in 0u8..3, rank in 0u8..64, ttl: u32, data in proptest::collection::vec(proptest::collection::vec(0u8.., 0..40), 0..6)) {

@@ -59,7 +59,7 @@ impl<'a> Nsec<'a> {
 
     /// May it say that its owner has no `rtype`? The parent's side speaks about DS only, the
     /// child's apex about everything else (RFC 6840 §4.4).
-    fn lacks(&self, rtype: Rtype) -> bool {
+    pub fn lacks(&self, rtype: Rtype) -> bool {
         let right_side = if rtype == Rtype::DS {
             !self.view.has_type(Rtype::SOA) || self.owner.is_root()
         } else {

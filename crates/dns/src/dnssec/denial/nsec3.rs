@@ -46,11 +46,14 @@ impl<'a> Nsec3<'a> {
         }
     }
 
-    fn is_delegation(&self) -> bool {
+    /// Is it of the parent's side of a delegation?
+    pub fn is_delegation(&self) -> bool {
         self.view.has_type(Rtype::NS) && !self.view.has_type(Rtype::SOA)
     }
 
-    fn lacks(&self, rtype: Rtype, at_root: bool) -> bool {
+    /// May it say that the name it is of has no `rtype`? The parent's side speaks about DS only, the
+    /// child's apex about everything else (RFC 6840 §4.4).
+    pub fn lacks(&self, rtype: Rtype, at_root: bool) -> bool {
         let right_side = if rtype == Rtype::DS {
             !self.view.has_type(Rtype::SOA) || at_root
         } else {

@@ -140,7 +140,8 @@ fn answer(
         End::Name(target) => {
             let denied = !strict
                 && target.is_at_or_below(&cut.name)
-                && negative::has_soa(reply, &cut.name, &target);
+                && negative::has_soa(reply, &cut.name, &target)
+                && !negative::is_by_child(reply, &target, ask.rtype);
             match reply.rcode {
                 Rcode::NXDOMAIN if denied => Outcome::NxDomain,
                 Rcode::NOERROR if denied => Outcome::NoData,

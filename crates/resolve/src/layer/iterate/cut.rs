@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 
-use dns::{Name, Rtype};
+use dns::{Name, Rdatas, Rtype};
 use store::cache::entry::Body;
 
 use super::super::QueryContext;
 use crate::flags::QueryFlags;
 use crate::limits::SERVERS_MAX;
-use crate::query::Purpose;
+use crate::query::{KnownCut, Purpose};
 use crate::root_hints;
 use crate::zone_cut::{Lookup, NameServer, Servers, ZoneCut};
 
@@ -22,38 +22,47 @@ pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
     if let Some(cut) = forwarded(ctx) {
         return cut;
     }
-    let name = if ctx.query.rtype == Rtype::DS {
-        // DS belongs to the parent side of a cut (RFC 4035 §3.1.4.1).
-        ctx.query.name.parent().unwrap_or_else(Name::root)
-    } else {
-        ctx.query.name.clone()
+    // DS belongs to the parent side of a cut (RFC 4035 §3.1.4.1).
+    let is_ds = ctx.query.rtype == Rtype::DS && !ctx.query.name.is_root();
+    let mut found = match ctx.query.known_cuts.take() {
+        Some(cuts) => cuts,
+        None if ctx.query.flags.contains(QueryFlags::NO_CACHE) => Vec::new(),
+        None => known_cuts(ctx),
     };
-    let now = ctx.now.unix.seconds();
-    let mut found: Vec<(Name, Vec<Name>)> = Vec::new();
-    if !ctx.query.flags.contains(QueryFlags::NO_CACHE) {
-        ctx.core.cache.walk(now, &name, 0, |at, hit| {
-            if let Some(Body::Records { rdatas, .. }) = hit.ns.map(|hit| hit.body) {
-                let servers = rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok());
-                found.push((at.clone(), servers.collect()));
-            }
-            true
-        });
+    if is_ds {
+        found.retain(|cut| cut.name != ctx.query.name);
     }
-    let primed = found.last().filter(|(apex, _)| apex.is_root()).map(|(_, names)| names.clone());
-    for (apex, mut servers) in found {
-        ctx.core.chance.sample(&mut servers, SERVERS_MAX);
-        servers.truncate(SERVERS_MAX);
-        if apex.is_root() {
+    let names = |servers: &Rdatas| -> Vec<Name> {
+        servers.iter().filter_map(|rdata| Name::from_wire(rdata).ok()).collect()
+    };
+    for KnownCut { name, servers } in &found {
+        if name.is_root() {
             break;
         }
-        let mut cut = ZoneCut::new(apex);
+        let mut servers = names(servers);
+        ctx.core.chance.sample(&mut servers, SERVERS_MAX);
+        servers.truncate(SERVERS_MAX);
+        let mut cut = ZoneCut::new(name.clone());
         cut.servers = Servers::Authoritative(servers.into_iter().map(NameServer::new).collect());
         fill_from_cache(ctx, &mut cut, SERVERS_LOOKED_UP);
         if is_usable(ctx, &cut) {
             return cut;
         }
     }
-    root(ctx, primed.unwrap_or_default())
+    let primed = found.last().filter(|cut| cut.name.is_root());
+    root(ctx, primed.map_or_else(Vec::new, |cut| names(&cut.servers)))
+}
+
+/// The zone cuts that the store knows at and above the name of the query, deepest first.
+fn known_cuts(ctx: &mut QueryContext<'_>) -> Vec<KnownCut> {
+    let mut found = Vec::new();
+    ctx.core.cache.walk(ctx.now.unix.seconds(), &ctx.query.name, 0, |at, hit| {
+        if let Some(Body::Records { rdatas, .. }) = hit.ns.map(|hit| hit.body) {
+            found.push(KnownCut { name: at.clone(), servers: rdatas });
+        }
+        true
+    });
+    found
 }
 
 /// The root zone: its servers as the root itself named them (RFC 8109), as far as their addresses

@@ -16,6 +16,13 @@ pub(super) fn has_soa(reply: &Reply, apex: &Name, name: &Name) -> bool {
     })
 }
 
+/// Is it the child's side of a cut that denies a DS, which only the parent can (RFC 4035 §3.1.4.1)?
+/// That happens where an alias leads to the apex of a zone that the same server has.
+pub(super) fn is_by_child(reply: &Reply, name: &Name, rtype: Rtype) -> bool {
+    let is_apex = |signed: &SignedSet| signed.set.rtype == Rtype::SOA && signed.set.owner == *name;
+    rtype == Rtype::DS && !name.is_root() && reply.authority.iter().any(is_apex)
+}
+
 /// Does the authority section name servers of a zone above, without saying what it denies? That is
 /// how servers refer those away who ask for a zone that they do not have.
 pub(super) fn points_upwards(reply: &Reply, apex: &Name) -> bool {

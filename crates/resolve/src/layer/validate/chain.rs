@@ -189,7 +189,12 @@ fn known(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
         return Some(known.clone());
     }
     let now = ctx.now.unix.seconds();
+    if let Some(known) = ctx.core.zones.delegation(now, zone) {
+        ctx.request.chain.set_delegation(zone, known.clone());
+        return Some(known);
+    }
     let hit = ctx.core.cache.peek(now, zone, Rtype::DS)?;
+    let ttl = hit.ttl_left;
     let delegation = match hit.body {
         _ if hit.rank.is_insecure() => Delegation::Insecure,
         _ if !hit.rank.is_secure() => return None,
@@ -199,6 +204,7 @@ fn known(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
         Body::NoData { proofs } => denied(ctx, zone, &proofs)?,
         Body::NxDomain { .. } => return None,
     };
+    ctx.core.zones.note_delegation(now, zone, delegation.clone(), ttl);
     ctx.request.chain.set_delegation(zone, delegation.clone());
     Some(delegation)
 }
@@ -222,10 +228,15 @@ fn denied(ctx: &mut QueryContext<'_>, zone: &Name, proofs: &[SignedSet]) -> Opti
 
 fn stored_keys(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Rc<KeySet>> {
     let now = ctx.now.unix.seconds();
+    if let Some(keys) = ctx.core.zones.keys(now, zone) {
+        return Some(keys);
+    }
     let hit = ctx.core.cache.peek(now, zone, Rtype::DNSKEY).filter(|hit| hit.rank.is_secure())?;
     let Body::Records { rdatas, .. } = hit.body else { return None };
     let set = Rrset { rdatas, ..Rrset::new(zone.clone(), Rtype::DNSKEY, Class::IN, 0) };
-    Some(Rc::new(KeySet::from_set(&set)))
+    let keys = Rc::new(KeySet::from_set(&set));
+    ctx.core.zones.note_keys(now, zone, keys.clone(), hit.ttl_left);
+    Some(keys)
 }
 
 /// The zone cuts that the store knows strictly between an anchor and a zone, the topmost first.
@@ -303,8 +314,13 @@ pub(super) fn take_deliveries(ctx: &mut QueryContext<'_>) {
         let verdict = ctx.request.bogus.unwrap_or(missing(rtype));
         chain.set_delegation(&zone, Delegation::Broken(verdict));
         // Other requests need not find out again at once (RFC 9520 §3.2).
-        if !resolved && !ctx.core.failures.is_failing(&zone, rtype, ctx.now.mono) {
-            ctx.core.failures.note(&zone, rtype, ctx.now.mono);
+        let failures = &mut ctx.core.failures;
+        if !resolved && !failures.is_failing(&zone, rtype, ctx.now.mono) {
+            if ctx.request.bogus.is_some() {
+                failures.note_bogus(&zone, rtype, ctx.now.mono);
+            } else {
+                failures.note(&zone, rtype, ctx.now.mono);
+            }
         }
     }
 }

@@ -33,6 +33,15 @@ pub(super) fn bases(
 ) -> Result<DenialBases, Stop> {
     refuse_many(&reply.authority)?;
     let soa = reply.authority.iter().position(|signed| signed.set.rtype == Rtype::SOA);
+    // The child's side of a cut knows nothing about DS (RFC 4035 §3.1.4.1): what it says counts like
+    // a reply without any proof. Its keys could not be had without that DS anyway.
+    let by_child = ctx.query.rtype == Rtype::DS
+        && !ctx.query.name.is_root()
+        && soa.is_some_and(|at| reply.authority[at].set.owner == ctx.query.name);
+    if by_child {
+        let each = reply.authority.iter().map(|_| None).collect();
+        return Ok(DenialBases { whole: unproven(ctx, cut)?, each });
+    }
     let mut whole = match soa {
         Some(at) => Some(sets::basis(ctx, cut, &reply.authority[at])?),
         None => None,
@@ -54,17 +63,20 @@ pub(super) fn bases(
     let whole = match whole {
         Some(whole) => whole,
         // Nothing in the reply is signed or says which zone speaks.
-        None => {
-            let name = ctx.query.name.clone();
-            let empty =
-                crate::reply::unsigned(Rrset::new(name, ctx.query.rtype, ctx.query.class, 0));
-            match sets::basis(ctx, cut, &empty) {
-                Err(Stop::Bogus(_)) => return Err(Stop::Bogus(Verdict::NoDataUnproven)),
-                other => other?,
-            }
-        }
+        None => unproven(ctx, cut)?,
     };
     Ok(DenialBases { whole, each })
+}
+
+/// The basis of a denial that says nothing about itself: good enough if the name is in no signed
+/// zone.
+fn unproven(ctx: &mut QueryContext<'_>, cut: &Name) -> Result<Basis, Stop> {
+    let name = ctx.query.name.clone();
+    let empty = crate::reply::unsigned(Rrset::new(name, ctx.query.rtype, ctx.query.class, 0));
+    match sets::basis(ctx, cut, &empty) {
+        Err(Stop::Bogus(_)) => Err(Stop::Bogus(Verdict::NoDataUnproven)),
+        other => other,
+    }
 }
 
 /// Checks a denial: signatures, then whether they prove what the reply says. Returns the rank of

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use dns::dnssec::{DenialFault, NoDs, Voucher, denial};
+use dns::rdata::view::RrsigView;
 use dns::{Name, Rtype};
 use store::cache::Rank;
 
@@ -31,6 +32,7 @@ pub(super) fn validate(
     if anchors.vouchers(child).is_some() || ctx.request.chain.delegation(child).is_some() {
         return settled(ctx, child);
     }
+    let parent = &speaker(reply, parent, child);
     let keys = match chain::trust(ctx, parent)? {
         Trust::Secure(keys) => keys,
         Trust::Insecure => {
@@ -77,6 +79,20 @@ pub(super) fn validate(
     trace!(ctx, Validate, "<= delegation of '{child}': {}", describe(&delegation));
     ctx.request.chain.set_delegation(child, delegation);
     Ok(())
+}
+
+/// The zone that refers to the child: the one that was asked, or, where its servers also serve zones
+/// in between, the deepest of those that signed something about the child.
+fn speaker(reply: &Reply, asked: &Name, child: &Name) -> Name {
+    let about_child = reply.authority.iter().filter(|signed| {
+        signed.set.rtype.is_denial()
+            || (signed.set.rtype == Rtype::DS && signed.set.owner == *child)
+    });
+    let signers = about_child
+        .flat_map(|signed| signed.signatures.iter().filter_map(RrsigView::new))
+        .map(|rrsig| rrsig.signer())
+        .filter(|signer| signer.is_below(asked) && child.is_below(signer));
+    signers.max_by_key(Name::label_count).unwrap_or_else(|| asked.clone())
 }
 
 /// What the proofs of a referral say, if there are any.
