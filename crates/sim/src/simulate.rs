@@ -199,29 +199,9 @@ fn ask_in_world(
     let mut driver = Driver::new(Resolver::new(parts), clock, network);
     let oracle = Oracle::new(&generated.world, &generated.signing, &settings);
     let mut failures = Vec::new();
-    let mut tokens = 0;
     let conditions = Conditions { lossy, validating: !settings.trust_anchors.is_empty() };
-    let mut asked: Vec<(u64, &Question, Wishes)> = Vec::new();
     generated.questions.extend(more(&mut dice, &generated.world));
-    for question in &generated.questions {
-        tokens += 1;
-        let wishes = Wishes::random(&mut dice);
-        let wire = wishes.query(tokens as u16, question);
-        driver.request(Duration::ZERO, client(tokens), wire);
-        asked.push((tokens, question, wishes));
-        // Mostly one after the other, sometimes some at once.
-        if dice.chance(700) {
-            let before = driver.invariants().exchanges();
-            driver.run_until_answered(tokens, PATIENCE);
-            let cost = driver.invariants().exchanges() - before;
-            if asked.len() == 1 && cost > EXCHANGES_MAX {
-                failures.push(format!("{} cost {cost} exchanges", describe(question)));
-            }
-        }
-        if dice.chance(100) {
-            driver.run_for(Duration::from_secs(dice.between(1, 4000) as u64));
-        }
-    }
+    let asked = ask_all(&generated.questions, &mut driver, &mut dice, &mut failures);
     driver.run_until_quiet(PATIENCE);
     for (token, question, wishes) in asked {
         let Some(response) = driver.response(token) else {
@@ -249,6 +229,34 @@ fn ask_in_world(
         exchanges: driver.invariants().exchanges(),
         synthesized: driver.resolver().counters().synthesized,
     }
+}
+
+/// Asks, mostly one after the other, sometimes some at once. Returns what was asked by whom.
+fn ask_all<'q>(
+    questions: &'q [Question],
+    driver: &mut Driver<Network>,
+    dice: &mut Dice,
+    failures: &mut Vec<String>,
+) -> Vec<(u64, &'q Question, Wishes)> {
+    let mut asked = Vec::with_capacity(questions.len());
+    for (question, token) in questions.iter().zip(1..) {
+        let wishes = Wishes::random(dice);
+        let wire = wishes.query(token as u16, question);
+        driver.request(Duration::ZERO, client(token), wire);
+        asked.push((token, question, wishes));
+        if dice.chance(700) {
+            let before = driver.invariants().exchanges();
+            driver.run_until_answered(token, PATIENCE);
+            let cost = driver.invariants().exchanges() - before;
+            if asked.len() == 1 && cost > EXCHANGES_MAX {
+                failures.push(format!("{} cost {cost} exchanges", describe(question)));
+            }
+        }
+        if dice.chance(100) {
+            driver.run_for(Duration::from_secs(dice.between(1, 4000) as u64));
+        }
+    }
+    asked
 }
 
 fn describe(question: &Question) -> String {
