@@ -54,9 +54,11 @@ impl DaemonHost {
         worker_count: u32,
     ) -> DaemonHost {
         DaemonHost::take_over_layers(&worker);
+        let program = Rc::<RefCell<Weak<Program>>>::default();
+        let rules = policy::State::new(worker.rules_seed, program.clone());
         DaemonHost {
             worker,
-            program: Rc::default(),
+            program,
             watches,
             run_directory,
             worker_count,
@@ -65,7 +67,7 @@ impl DaemonHost {
             cache: cache::State::default(),
             anchors: anchors::State::default(),
             modules: modules::State::default(),
-            policy: policy::State::default(),
+            policy: rules,
             hostname: RefCell::default(),
             flags: Cell::new(QueryFlags::NONE),
         }

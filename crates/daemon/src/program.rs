@@ -61,6 +61,7 @@ pub(crate) async fn maintain(program: Rc<Program>) {
     loop {
         ticks.tick().await;
         program.host.maintain_cache();
+        program.host.maintain_rules();
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod udp;
 
 use std::cell::Cell;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use rand_chacha::ChaCha12Rng;
@@ -70,6 +70,11 @@ impl Upstream {
                 Err(ExchangeFault::Handshake)
             }
         }
+    }
+
+    /// Carries out [`resolve::Action::Mirror`].
+    pub(crate) fn mirror(&self, target: SocketAddr, wire: &[u8]) {
+        self.udp.send_copy(target, self.source.get(), wire);
     }
 
     /// Carries out [`resolve::Action::Cancel`].

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rand_chacha::ChaCha12Rng;
-use rand_core::SeedableRng;
+use rand_core::{RngCore, SeedableRng};
 use resolve::{
     Action, Client, ClientProtocol, ExchangeFault, ExchangeId, Now, ReplyVerdict, Resolver,
     ResolverParts, Settings,
@@ -71,6 +71,8 @@ pub(crate) struct Worker {
     /// Descriptors for clients' connections and exchanges together.
     descriptors: usize,
     quitting: Notify,
+    /// Key of the hashes of lists of names.
+    pub(crate) rules_seed: (u64, u64),
     /// Answers to queries from inside the program.
     pub(crate) answers: Answers,
 }
@@ -146,6 +148,7 @@ impl Worker {
             stream_limits: Cell::default(),
             descriptors: descriptors.saturating_sub(DESCRIPTORS_RESERVED),
             quitting: Notify::new(),
+            rules_seed: (random.next_u64(), random.next_u64()),
             answers: Answers::default(),
         })
     }
@@ -489,6 +492,7 @@ impl Worker {
                     self.guard("failed exchange", || core.handle_reply(now, id, Err(fault)));
                 }
             }
+            Action::Mirror { target, wire } => self.upstream.mirror(target, &wire),
             Action::Cancel { id } => self.upstream.cancel(now, id),
         }
     }
@@ -611,6 +615,6 @@ fn flush(outbox: &mut Outbox, owner: &mut Option<Rc<UdpListener>>, counters: &Co
 
 fn seed_from(random: &mut ChaCha12Rng) -> [u8; 32] {
     let mut seed = [0; 32];
-    rand_core::RngCore::fill_bytes(random, &mut seed);
+    random.fill_bytes(&mut seed);
     seed
 }

@@ -26,6 +26,7 @@ pub mod extended_error;
 mod frequent;
 pub mod hints;
 pub mod nsid;
+pub mod policy;
 pub mod refuse_nord;
 pub mod stats;
 

@@ -264,7 +264,10 @@ impl World {
                     }
                     Action::Drop { client } if client.token == self.token => return None,
                     Action::Exchange { id, wire, .. } => replies.push((id, self.serve(&wire))),
-                    Action::Respond { .. } | Action::Drop { .. } | Action::Cancel { .. } => {}
+                    Action::Respond { .. }
+                    | Action::Drop { .. }
+                    | Action::Mirror { .. }
+                    | Action::Cancel { .. } => {}
                 }
             }
             let now = self.process.now.get();

@@ -77,6 +77,8 @@ pub enum Action {
     /// Ask an upstream. Whatever arrives for it comes back by `handle_reply`; the resolver itself
     /// minds the time and cancels. Streams: connecting takes at most `connect_timeout`.
     Exchange { id: ExchangeId, target: Target, wire: Vec<u8>, connect_timeout: Duration },
+    /// Send a copy of a client's message there by UDP; nobody waits for a reply.
+    Mirror { target: SocketAddr, wire: Vec<u8> },
     /// Nobody waits for this exchange any more. No reply to it may be handed in after this.
     Cancel { id: ExchangeId },
 }

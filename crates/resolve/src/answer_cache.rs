@@ -15,7 +15,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::hash::Hasher;
+use std::rc::Rc;
 
 use dns::header::HEADER_BYTES;
 use dns::{Message, Rcode, Rtype, Section};
@@ -63,6 +65,34 @@ pub struct AnswerHit {
     pub no_data: bool,
     pub edns: bool,
     pub dnssec_ok: bool,
+}
+
+/// A count that goes on although nobody is asked: how often a rule applied.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(Rc<Cell<u64>>);
+
+impl Tally {
+    /// One more.
+    #[inline]
+    pub fn count(&self) {
+        self.0.set(self.0.get().wrapping_add(1));
+    }
+
+    /// How many.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// How an answer is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Separates clients to whom different rules apply.
+    pub tag: u32,
+    /// Seconds; bounded by the least TTL. Zero: it must not be kept.
+    pub life: u32,
+    /// Counted whenever the answer is given.
+    pub tallies: Vec<Tally>,
 }
 
 /// Finished answers of one worker.
@@ -154,6 +184,9 @@ impl AnswerCache {
         if answer.len() > limit {
             return None;
         }
+        if let Some(tallies) = &entry.tallies {
+            tallies.iter().for_each(Tally::count);
+        }
         out.clear();
         out.extend_from_slice(answer);
         out[..2].copy_from_slice(&wire[..2]);
@@ -187,16 +220,9 @@ impl AnswerCache {
 
     /// Keeps `response` as the answer to `query`. Both are what went over the wire; a query that
     /// [`AnswerCache::answer`] would not look at, a truncated response and one that must not be
-    /// kept (`life` zero) change nothing. `life` is in seconds and bounded by the least TTL.
-    pub fn insert(
-        &mut self,
-        now: Now,
-        client: &Client,
-        tag: u32,
-        life: u32,
-        query: &[u8],
-        response: &[u8],
-    ) {
+    /// kept change nothing.
+    pub fn insert(&mut self, now: Now, client: &Client, kept: Kept, query: &[u8], response: &[u8]) {
+        let Kept { tag, life, tallies } = kept;
         let Some(scan) = Scan::new(query, client.protocol) else { return };
         let Ok(message) = Message::parse(response) else { return };
         let header = message.header();
@@ -233,6 +259,7 @@ impl AnswerCache {
                 tag,
                 no_data,
                 ring: Ring::find(&message),
+                tallies: (!tallies.is_empty()).then(|| Box::new(tallies)),
             },
         );
         self.table.insert(stored, entry);

@@ -43,12 +43,13 @@ use dns::Name;
 use crate::answer_cache::AnswerHit;
 use crate::client::Client;
 use crate::core::Core;
+use crate::flags::QueryFlags;
 use crate::plan::PlanFull;
 use crate::query::{Query, QueryId};
 use crate::request::Request;
 use crate::state::State;
 use crate::time::Now;
-use crate::trace::Group;
+use crate::trace::{Group, Origin};
 
 pub mod cache;
 pub mod iterate;
@@ -83,9 +84,23 @@ pub trait Layer {
 
     /// May an answer that passed this layer once be given to other clients without asking it
     /// again? No for layers that look at the client, change their mind, or do something for every
-    /// request; while one of those is in the stack, every request goes through all layers.
+    /// request; while one of those is in the stack, every request goes through all layers. A layer
+    /// that can tell which requests it treats like that is transparent and clears
+    /// [`Request::shareable`] of those.
     fn is_transparent(&self) -> bool {
         false
+    }
+
+    /// Does what the layer decides depend on who asks, in a way that [`Layer::client_tag`] can tell?
+    /// Asked once when it is inserted. Such a layer may be transparent all the same.
+    fn sees_clients(&self) -> bool {
+        false
+    }
+
+    /// Clients with the same tag are treated alike; finished answers are shared among them. Without
+    /// a tag nothing is shared with the client. Asked for every query if [`Layer::sees_clients`].
+    fn client_tag(&self, _client: &Client) -> Option<u32> {
+        Some(0)
     }
 
     /// A request has come. [`State::Done`]: the response is complete; [`State::Fail`]: SERVFAIL
@@ -145,9 +160,14 @@ impl RequestContext<'_> {
 
     /// Writes a line of trace; use [`crate::trace!`].
     pub fn write_trace(&mut self, group: Group, text: fmt::Arguments<'_>) {
-        let request = &*self.request;
-        let requested = request.flags.contains(crate::flags::QueryFlags::TRACE);
-        self.core.log.write(group, requested, request.id.number, 0, 0, text);
+        let request = &mut *self.request;
+        let origin = Origin {
+            request: request.id.number,
+            query: 0,
+            depth: 0,
+            requested: request.flags.contains(QueryFlags::TRACE),
+        };
+        self.core.log.write(&mut request.trace.held, group, origin, text);
     }
 
     /// The response as it would leave now.
@@ -200,13 +220,17 @@ impl QueryContext<'_> {
 
     /// Writes a line of trace; use [`crate::trace!`].
     pub fn write_trace(&mut self, group: Group, text: fmt::Arguments<'_>) {
-        let request = &*self.request;
-        let requested = request.flags.contains(crate::flags::QueryFlags::TRACE);
-        let (id, depth) = (self.query.id.0, self.query.depth);
-        self.core.log.write(group, requested, request.id.number, id, depth, text);
+        let request = &mut *self.request;
+        let origin = Origin {
+            request: request.id.number,
+            query: self.query.id.0,
+            depth: self.query.depth,
+            requested: request.flags.contains(QueryFlags::TRACE),
+        };
+        self.core.log.write(&mut request.trace.held, group, origin, text);
     }
 }
 
 fn is_traced(core: &Core, request: &Request) -> bool {
-    core.log.everything || request.flags.contains(crate::flags::QueryFlags::TRACE)
+    core.log.everything || request.flags.contains(QueryFlags::TRACE)
 }

@@ -151,6 +151,9 @@ pub const REQUESTS_MAX: usize = 10_000;
 pub const REQUESTS_PER_CLIENT_MAX: u32 = 1_000;
 /// Lines of trace that wait to be taken; the newest are dropped beyond that.
 pub const LOG_LINES_MAX: usize = 10_000;
+/// Lines of trace kept back for one request until its end: a deep walk with validation writes some
+/// three hundred.
+pub const HELD_LINES_MAX: usize = 1_000;
 
 /// Extended errors in one response; the first are the most specific.
 pub const EXTENDED_ERRORS_MAX: usize = 3;

@@ -2,6 +2,7 @@
 //! steps of the driver.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dns::message::Question;
@@ -9,6 +10,7 @@ use dns::{Edns, ExtendedErrorCode, Header, Rcode};
 use smallvec::SmallVec;
 use store::cache::entry::SignedSet;
 
+use crate::answer_cache::Tally;
 use crate::client::Client;
 use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
@@ -18,6 +20,7 @@ use crate::plan::Plan;
 use crate::resolver::RoundKey;
 use crate::settings::Forward;
 use crate::time::Mono;
+use crate::trace::RequestTrace;
 
 /// A request as long as it lives. Never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -164,6 +167,18 @@ pub struct Request {
     pub forward: Option<Arc<Forward>>,
     /// What layers want to have with the request; dropped with it.
     pub kept: Vec<Box<dyn Any>>,
+    /// A rule has decided what becomes of the request, so that the built-in answers for
+    /// special-use names do not apply.
+    pub ruled: bool,
+    /// May the answer be given to others who ask the same, without asking the layers? No, if a
+    /// layer did something for this request alone.
+    pub shareable: bool,
+    /// To be counted again whenever the answer is given without asking the layers.
+    pub tallies: Vec<Tally>,
+    /// Addresses that get a copy of the message.
+    pub mirrors: SmallVec<[SocketAddr; 1]>,
+    /// What of it goes to the log.
+    pub trace: RequestTrace,
     /// The round that it leads or follows.
     pub(crate) following: Option<RoundKey>,
     /// Its last round ended because nobody was left to ask.

@@ -13,11 +13,13 @@ mod exchanges;
 mod intake;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use slab::Slab;
+use smallvec::SmallVec;
 use store::cache::{Cache, TtlBounds};
 use store::kv::{StoreError, memory};
 
@@ -30,6 +32,7 @@ use crate::counters::Counters;
 use crate::driver::{self, Progress};
 use crate::extended_error::Verdict;
 use crate::failures::Failures;
+use crate::flags::QueryFlags;
 use crate::keyed::Keyed;
 use crate::known_zones::KnownZones;
 use crate::layer::cache::CacheLayer;
@@ -154,9 +157,15 @@ impl Resolver {
     pub fn handle_request(&mut self, now: Now, client: Client, wire: &[u8]) {
         self.core.counters.requests += 1;
         let Some(request) = self.take_in(now, client, wire) else { return };
+        let mut mirrors = SmallVec::<[SocketAddr; 1]>::new();
         self.work(now, request, |now, core, layers, request| {
-            driver::begin(now, core, layers, request)
+            let progress = driver::begin(now, core, layers, request);
+            mirrors = std::mem::take(&mut request.mirrors);
+            progress
         });
+        for target in mirrors {
+            self.actions.push_back(Action::Mirror { target, wire: wire.to_vec() });
+        }
         self.feed_starved(now);
     }
 
@@ -165,7 +174,7 @@ impl Resolver {
     pub fn handle_client_gone(&mut self, now: Now, token: u64) {
         self.actions.retain(|action| match action {
             Action::Respond { client, .. } | Action::Drop { client } => client.token != token,
-            Action::Exchange { .. } | Action::Cancel { .. } => true,
+            Action::Exchange { .. } | Action::Cancel { .. } | Action::Mirror { .. } => true,
         });
         let gone: Vec<usize> = self
             .requests
@@ -352,13 +361,13 @@ impl Resolver {
                 return self.end_panicked(now, request);
             }
             self.note_result(now, &request);
-            if request.response.silent {
+            if request.response.silent || request.flags.contains(QueryFlags::NO_ANSWER) {
                 self.core.counters.dropped += 1;
                 self.actions.push_back(Action::Drop { client: request.client });
             } else {
                 let core = &mut self.core;
                 let wire = response::compose(&request, &core.settings, &mut core.chance);
-                self.keep_answer(now, &request, &wire);
+                self.keep_answer(now, &mut request, &wire);
                 self.respond(request.client, wire);
             }
         }

@@ -295,6 +295,10 @@ impl<U: Upstreams> Driver<U> {
                 Action::Exchange { id, target, wire, connect_timeout } => {
                     self.send(Exchange { id, target, wire, connect_timeout });
                 }
+                Action::Mirror { target, wire } => {
+                    let summary = crate::text::summary(&wire);
+                    self.note(format!("      copy to {target}: {summary}"));
+                }
                 Action::Cancel { id } => {
                     self.trace.push(self.clock.elapsed(), What::Cancel { id });
                     if self.open.remove(&id).is_none() {

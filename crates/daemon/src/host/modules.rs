@@ -245,8 +245,9 @@ impl Modules for DaemonHost {
         if self.modules.position(name).is_some() {
             return Ok(());
         }
+        let (home, rules) = self.rule_layer(name);
         let layer = layer.map(|layer| Box::new(layer) as Box<dyn Layer>);
-        self.put_module(name, placement, Home::Last, None, layer)
+        self.put_module(name, placement, home, None, rules.or(layer))
     }
 
     fn remove_module(&self, name: &str) -> Result<(), HostError> {
@@ -259,6 +260,7 @@ impl Modules for DaemonHost {
             stopped.ok_or(HostError::Busy)?;
         }
         self.modules.loaded.borrow_mut().remove(at);
+        self.forget_rule_layer(name);
         let name = name.to_owned();
         self.worker.change_resolver(move |core| {
             core.layers_mut().remove(&name);

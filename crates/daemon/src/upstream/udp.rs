@@ -61,6 +61,14 @@ impl UdpExchanges {
         Ok(())
     }
 
+    /// Sends a copy of a client's message. Nobody waits for a reply, and nobody is told if it could
+    /// not be sent.
+    pub(super) fn send_copy(&self, target: SocketAddr, source: Source, wire: &[u8]) {
+        if let Ok(socket) = self.open(target, source) {
+            let _lost = socket.send(wire);
+        }
+    }
+
     /// Closes an exchange's socket. Returns whether there was one.
     pub(crate) fn close(&self, id: ExchangeId) -> bool {
         self.sockets.borrow_mut().remove(&id).is_some()

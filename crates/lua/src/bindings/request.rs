@@ -369,14 +369,16 @@ fn has_edns(call: &Call<'_>, args: &Args) -> Answer {
     with(args, |view| call.ok(view.request.edns.is_some()))
 }
 
-/// `apply(number, action)`: the state that follows.
+/// `apply(number, action)`: the state that follows, or nothing for a chain action.
 fn apply(call: &Call<'_>, args: &Args) -> Answer {
     let table = args.table(1).ok_or("expected an action")?;
     let action = super::policy::parse_action(call, table)?;
     with(args, |view| {
         let (state, request) = (view.state, &mut *view.request);
         let mut ctx = RequestContext { now: view.now, core: &mut *view.core, request };
-        let next = call.host.policy_apply(&action, &mut ctx, state)?;
-        if next == state { Ok(MultiValue::new()) } else { call.ok(state_number(next)) }
+        match call.host.policy_apply(&action, &mut ctx, state)? {
+            Some(next) => call.ok(state_number(next)),
+            None => Ok(MultiValue::new()),
+        }
     })
 }

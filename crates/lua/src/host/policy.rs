@@ -18,13 +18,13 @@ pub trait Policy {
     /// How often a rule has matched.
     fn policy_hits(&self, id: RuleId) -> u64;
     /// Applies an action to a request, as `policy.DENY(state, req)` in a script does. Returns the
-    /// state that follows: the one given for a chain action. Called while a hook runs.
+    /// state that follows, or nothing for a chain action. Called while a hook runs.
     fn policy_apply(
         &self,
         _action: &Action,
         _ctx: &mut RequestContext<'_>,
         _state: State,
-    ) -> Result<State, HostError> {
+    ) -> Result<Option<State>, HostError> {
         Err(HostError::Unsupported("an action of policy that a function applies"))
     }
 }

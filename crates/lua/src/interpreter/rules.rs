@@ -71,21 +71,22 @@ impl Interpreter {
         Ok(list)
     }
 
-    /// Runs an action that the operator wrote. Returns the state that follows, by default the one
-    /// given.
+    /// Runs an action that the operator wrote. Returns the state that follows; nothing if the next
+    /// rule is to be tried.
     pub fn run_action(
         &self,
         function: LuaFunction,
         ctx: &mut RequestContext<'_>,
         state: State,
         post: bool,
-    ) -> Result<State, RuleFault> {
+    ) -> Result<Option<State>, RuleFault> {
         let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
         let view = View::of_request(ctx, phase(post), state);
         let key = query_key(view.query.as_deref());
         let run =
             || self.run_action.call::<Value>((function.0, state_number(state), slot, number, key));
-        Ok(state_from(&lend(view, run)?, state))
+        let next = lend(view, run)?;
+        Ok((!next.is_nil()).then(|| state_from(&next, state)))
     }
 
     /// Asks a function of the operator a question about a request at its end

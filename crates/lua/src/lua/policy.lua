@@ -52,12 +52,13 @@ local function request_action(kind)
 	end)
 end
 
--- Applies a described action to a request from within Lua.
+-- Applies a described action to a request from within Lua: the state that follows, or nothing for an
+-- action after which the next rule is tried.
 function M.apply_action(description, state, req)
 	if req == nil then
 		M.refuse('a policy action is called with (state, request)')
 	end
-	return req:apply(description) or state
+	return req:apply(description)
 end
 
 for name, kind in pairs {

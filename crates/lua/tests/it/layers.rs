@@ -89,7 +89,7 @@ impl Served {
                     let reply = upstream(&wire);
                     self.resolver.handle_reply(self.now, id, Ok(&reply));
                 }
-                Action::Drop { .. } | Action::Cancel { .. } => {}
+                Action::Drop { .. } | Action::Mirror { .. } | Action::Cancel { .. } => {}
             }
         }
         self.resolver.end_turn(self.now);
@@ -445,7 +445,7 @@ impl Layer for Rules {
         match lua.run_filters(&self.filters, ctx, state, false) {
             Ok(Some((at, PolicyAction::Lua(function)))) => {
                 self.world.host.calls.borrow_mut().push(format!("filter {at}"));
-                lua.run_action(function, ctx, state, false).unwrap()
+                lua.run_action(function, ctx, state, false).unwrap().unwrap_or(state)
             }
             Ok(Some((at, action))) => {
                 self.world.host.calls.borrow_mut().push(format!("filter {at} {action:?}"));

@@ -1,6 +1,6 @@
 //! The table behind the answer cache: buckets of eight, CLOCK inside a bucket, a bound on bytes.
 
-use super::{AnswerCacheLimits, Ring};
+use super::{AnswerCacheLimits, Ring, Tally};
 
 /// Entries that share a bucket. Their tags lie in one cache line.
 const WAYS: usize = 8;
@@ -15,6 +15,8 @@ pub(super) struct Facts {
     pub(super) tag: u32,
     pub(super) no_data: bool,
     pub(super) ring: Option<Ring>,
+    #[allow(clippy::box_collection, reason = "one word in an entry, for the few that have any")]
+    pub(super) tallies: Option<Box<Vec<Tally>>>,
 }
 
 /// One finished answer: question, answer and TTL offsets in one allocation.
@@ -27,6 +29,8 @@ pub(super) struct Entry {
     pub(super) tag: u32,
     pub(super) no_data: bool,
     pub(super) ring: Option<Ring>,
+    #[allow(clippy::box_collection, reason = "one word in an entry, for the few that have any")]
+    pub(super) tallies: Option<Box<Vec<Tally>>>,
     offsets: Box<[u16]>,
     /// The question in lower case, then the answer.
     bytes: Box<[u8]>,
@@ -50,6 +54,7 @@ impl Entry {
             tag: facts.tag,
             no_data: facts.no_data,
             ring: facts.ring,
+            tallies: facts.tallies,
             offsets: offsets.into(),
             bytes: [question, answer].concat().into(),
             question_length: question.len() as u16,

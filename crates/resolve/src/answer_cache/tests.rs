@@ -44,6 +44,11 @@ fn response(name: &str, addresses: u8, ttl: u32) -> Vec<u8> {
     out
 }
 
+/// For everybody, for a minute.
+fn kept() -> Kept {
+    Kept { tag: 0, life: 60, tallies: Vec::new() }
+}
+
 fn cache() -> AnswerCache {
     AnswerCache::new((1, 2), AnswerCacheLimits { entries_max: 64, bytes_max: 1 << 20 })
 }
@@ -61,8 +66,7 @@ fn a_hit_has_the_clients_id_and_case_and_an_aged_ttl() {
     cache.insert(
         at(100),
         &udp,
-        0,
-        60,
+        kept(),
         &query("www.test", 1, Some(&opt)),
         &response("www.test", 1, 30),
     );
@@ -80,7 +84,7 @@ fn other_flags_and_other_clients_have_answers_of_their_own() {
     let mut cache = cache();
     let udp = client(ClientProtocol::Udp);
     let plain = query("www.test", 1, None);
-    cache.insert(at(1), &udp, 0, 60, &plain, &response("www.test", 1, 30));
+    cache.insert(at(1), &udp, kept(), &plain, &response("www.test", 1, 30));
     assert!(ask(&mut cache, 1, &plain).is_some());
     assert!(ask(&mut cache, 1, &query("www.test", 1, Some(&OptRecord::new(1232, true)))).is_none());
     assert!(ask(&mut cache, 1, &query("www.tes", 1, None)).is_none());
@@ -119,7 +123,7 @@ fn an_answer_too_large_for_the_datagram_is_not_sent() {
     let mut cache = cache();
     let opt = OptRecord::new(4096, false);
     let wire = query("www.test", 1, Some(&opt));
-    cache.insert(at(1), &client(ClientProtocol::Udp), 0, 60, &wire, &response("www.test", 60, 30));
+    cache.insert(at(1), &client(ClientProtocol::Udp), kept(), &wire, &response("www.test", 60, 30));
     assert!(ask(&mut cache, 1, &wire).is_some());
     assert!(ask(&mut cache, 1, &query("www.test", 1, Some(&OptRecord::new(512, false)))).is_none());
 }
@@ -129,7 +133,7 @@ fn addresses_take_turns_and_stay_complete() {
     let mut cache = cache();
     cache.set_rotation(true);
     let wire = query("www.test", 1, None);
-    cache.insert(at(1), &client(ClientProtocol::Udp), 0, 60, &wire, &response("www.test", 3, 30));
+    cache.insert(at(1), &client(ClientProtocol::Udp), kept(), &wire, &response("www.test", 3, 30));
     let mut firsts = std::collections::BTreeSet::new();
     for _ in 0..3 {
         let out = ask(&mut cache, 1, &wire).unwrap();
@@ -150,7 +154,7 @@ fn entries_and_bytes_stay_within_their_bounds() {
     for i in 0..1000 {
         let name = format!("n{i}.test");
         let wire = query(&name, 1, None);
-        cache.insert(at(1), &client(ClientProtocol::Udp), 0, 60, &wire, &response(&name, 1, 30));
+        cache.insert(at(1), &client(ClientProtocol::Udp), kept(), &wire, &response(&name, 1, 30));
         assert!(ask(&mut cache, 1, &wire).is_some(), "the newest stays");
         assert!(cache.len() <= 64 && cache.bytes() <= 8000);
     }

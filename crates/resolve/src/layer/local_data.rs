@@ -179,10 +179,9 @@ impl Layer for LocalData {
         }
         let name = &ctx.request.question.name;
         let is_excepted = |except: &Name| name.is_at_or_below(except);
-        if ctx.core.settings.local_data_except.iter().any(is_excepted) {
-            return state;
-        }
-        if let Some((apex, kind)) = self.find(name) {
+        let is_excepted =
+            ctx.request.ruled || ctx.core.settings.local_data_except.iter().any(is_excepted);
+        if !is_excepted && let Some((apex, kind)) = self.find(name) {
             self.respond(ctx.request, &apex, kind);
             return State::Done;
         }

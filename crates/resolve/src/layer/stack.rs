@@ -2,6 +2,7 @@
 //! them out again while the resolver runs.
 
 use super::{Hooks, Layer};
+use crate::client::Client;
 
 /// Where a layer goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,8 @@ pub struct LayerStack {
     hooks: Hooks,
     /// Is there a layer that has to see every request?
     opaque: bool,
+    /// The place of the layer that tells clients apart.
+    tagging: Option<usize>,
     /// Times the stack was changed: answers made by another stack are no longer good.
     generation: u64,
 }
@@ -114,6 +117,15 @@ impl LayerStack {
         !self.opaque
     }
 
+    /// What tells clients with different rules apart (see [`Layer::client_tag`]).
+    #[inline]
+    pub fn client_tag(&self, client: &Client) -> Option<u32> {
+        match self.tagging.and_then(|at| self.entries.get(at)) {
+            Some(entry) => entry.layer.client_tag(client),
+            None => Some(0),
+        }
+    }
+
     /// Times the stack was changed.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -126,6 +138,11 @@ impl LayerStack {
     fn collect_hooks(&mut self) {
         self.hooks = self.entries.iter().fold(Hooks::empty(), |all, entry| all | entry.hooks);
         self.opaque = self.entries.iter().any(|entry| !entry.layer.is_transparent());
+        let mut tagging =
+            (0..self.entries.len()).filter(|at| self.entries[*at].layer.sees_clients());
+        self.tagging = tagging.next();
+        // The tags of two layers do not fit into one.
+        self.opaque |= tagging.next().is_some();
         self.generation += 1;
     }
 }

@@ -3,14 +3,12 @@
 use dns::{Class, Rcode, Rtype};
 
 use super::Resolver;
+use crate::answer_cache::Kept;
 use crate::client::{Client, ClientProtocol};
 use crate::flags::QueryFlags;
 use crate::layer::Hooks;
 use crate::request::Request;
 use crate::time::Now;
-
-/// Rules may differ between groups of clients; this is the group of those without any.
-const TAG_ALL: u32 = 0;
 
 impl Resolver {
     /// The path of a hit: if the finished answer is at hand, writes it to `out` (cleared first) and
@@ -29,7 +27,8 @@ impl Resolver {
         }
         self.answers.set_generation(self.layers.generation());
         let size = self.core.settings.udp_size_downstream;
-        let Some(hit) = self.answers.answer(now, client, TAG_ALL, size, wire, out) else {
+        let Some(tag) = self.layers.client_tag(client) else { return false };
+        let Some(hit) = self.answers.answer(now, client, tag, size, wire, out) else {
             return false;
         };
         let counters = &mut self.core.counters;
@@ -52,10 +51,11 @@ impl Resolver {
 
     /// Keeps a response for later queries of the same kind, if it came from the store altogether
     /// and says nothing that was meant for this client only.
-    pub(super) fn keep_answer(&mut self, now: Now, request: &Request, wire: &[u8]) {
+    pub(super) fn keep_answer(&mut self, now: Now, request: &mut Request, wire: &[u8]) {
         let response = &request.response;
         let question = &request.question;
         let plain = request.cached
+            && request.shareable
             && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
             // Without a record nothing says how long it holds.
             && !(response.answer.is_empty() && response.authority.is_empty())
@@ -66,9 +66,11 @@ impl Resolver {
             && request.client.protocol != ClientProtocol::Internal
             && !request.flags.intersects(QueryFlags::TRACE)
             && self.layers.is_transparent();
-        if plain {
+        if plain && let Some(tag) = self.layers.client_tag(&request.client) {
             self.answers.set_generation(self.layers.generation());
-            self.answers.insert(now, &request.client, TAG_ALL, u32::MAX, &request.wire, wire);
+            let tallies = std::mem::take(&mut request.tallies);
+            let kept = Kept { tag, life: u32::MAX, tallies };
+            self.answers.insert(now, &request.client, kept, &request.wire, wire);
         }
     }
 }

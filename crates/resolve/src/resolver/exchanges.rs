@@ -23,7 +23,7 @@ use crate::reply::{Reply, Source};
 use crate::request::{Request, RequestId};
 use crate::settings::ForwardKind;
 use crate::time::Now;
-use crate::trace::Group;
+use crate::trace::{Group, Origin};
 use crate::zone_cut::{Servers, ZoneCut};
 
 /// What makes two rounds the same.
@@ -128,12 +128,16 @@ impl Resolver {
         let (wire, message_id, name) = exchange::compose(&round.ask, manner, &mut self.core.chance);
         if traced {
             let zone = query.cut.as_ref().map(|cut| cut.name.clone()).unwrap_or_else(Name::root);
-            self.core.log.write(
-                Group::Resolve,
-                request.flags.contains(QueryFlags::TRACE),
-                id.number,
-                query_id,
+            let origin = Origin {
+                request: id.number,
+                query: query_id,
                 depth,
+                requested: request.flags.contains(QueryFlags::TRACE),
+            };
+            self.core.log.write(
+                &mut request.trace.held,
+                Group::Resolve,
+                origin,
                 format_args!(
                     "=> id: '{:05}' querying: '{}'@'{}' zone cut: '{}' qname: '{}' qtype: '{}' \
                      proto: '{}'",
@@ -374,12 +378,16 @@ impl Resolver {
             return Received::Over;
         }
         if self.core.log.everything {
+            let origin = Origin {
+                request: request.id.number,
+                query: query.id.0,
+                depth: query.depth,
+                requested: false,
+            };
             self.core.log.write(
+                &mut request.trace.held,
                 Group::Resolve,
-                false,
-                request.id.number,
-                query.id.0,
-                query.depth,
+                origin,
                 format_args!("<= not a reply from '{address}': {fault:?}"),
             );
         }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use dns::{Class, Rcode, Rtype};
+use smallvec::SmallVec;
 
 use super::{Resolver, Slot};
 use crate::action::Action;
@@ -16,6 +17,7 @@ use crate::request::{Budget, ClientEdns, Request, RequestId, Response};
 use crate::response::{self, Intake};
 use crate::settings::Settings;
 use crate::time::Now;
+use crate::trace::RequestTrace;
 
 impl Resolver {
     /// Makes a request of a message, or answers it at once.
@@ -59,6 +61,11 @@ impl Resolver {
             bogus: None,
             forward: None,
             kept: Vec::new(),
+            ruled: false,
+            shareable: true,
+            tallies: Vec::new(),
+            mirrors: SmallVec::new(),
+            trace: RequestTrace::default(),
             following: None,
             gave_up: false,
         });

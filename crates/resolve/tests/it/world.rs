@@ -374,6 +374,7 @@ impl<F: FnMut(&Asked) -> Does> World<F> {
                 Action::Drop { client } => {
                     self.pending.retain(|(token, _)| *token != client.token);
                 }
+                Action::Mirror { .. } => {}
                 Action::Cancel { id } => {
                     assert!(self.open.contains(&id), "cancelled twice");
                     self.open.retain(|open| *open != id);

@@ -1,0 +1,516 @@
+//! Rules on their way through a resolver: each filter, each action, their order, and what may be
+//! shared.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use dns::edns::OptRecord;
+use dns::message::Section;
+use dns::{Class, Composer, ExtendedErrorCode, Header, Message, Name, Rcode, Rdatas, Rtype};
+use resolve::flags::QueryFlags;
+use resolve::layer::local_data;
+use resolve::layer::stack::Place;
+use resolve::{
+    Action as Effect, Client as Asker, ClientProtocol, Forward, ForwardKind, Mono, Now,
+    RequestContext, Resolver, ResolverParts, Settings, State, UnixTime, Via,
+};
+
+use super::names::NameSet;
+use super::pattern::Pattern;
+use super::*;
+
+const SEED: Seed = (11, 12);
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+fn names(texts: &[&str]) -> Arc<NameSet> {
+    let names: Vec<Name> = texts.iter().map(|text| name(text)).collect();
+    Arc::new(NameSet::from_names(SEED, &names).expect("few names"))
+}
+
+fn suffix(texts: &[&str]) -> Filter {
+    Filter::Suffix(names(texts))
+}
+
+fn deny() -> Action {
+    Action::Deny { message: None, extended_error: ExtendedErrorCode::BLOCKED }
+}
+
+fn addresses(texts: &[&str], nodata: bool) -> Action {
+    let mut rdatas = Rdatas::new();
+    for text in texts {
+        let address: std::net::Ipv4Addr = text.parse().expect("an address");
+        rdatas.push(&address.octets());
+    }
+    let records = vec![AnswerRecords { rtype: Rtype::A, ttl: 300, rdatas }];
+    Action::Answer { records, nodata }
+}
+
+fn network(text: &str) -> Network {
+    let (address, length) = text.split_once('/').expect("a network");
+    Network::new(address.parse().expect("an address"), length.parse().expect("a length"))
+}
+
+/// A resolver with rules; nothing is ever reached over the network.
+struct World {
+    resolver: Resolver,
+    rules: Rules,
+    next: u32,
+    /// Where questions were sent.
+    asked: Vec<(SocketAddr, String)>,
+    mirrored: Vec<SocketAddr>,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Told {
+    rcode: Rcode,
+    aa: bool,
+    tc: bool,
+    records: Vec<String>,
+    errors: Vec<u16>,
+}
+
+impl World {
+    fn new() -> World {
+        let parts = ResolverParts::in_memory(Settings::default(), [5; 32], 1 << 20).expect("room");
+        let mut resolver = Resolver::new(parts);
+        let rules = Rules::new(SEED);
+        let layers = resolver.layers_mut();
+        layers
+            .insert(Box::new(PolicyLayer::new(rules.clone())), Place::Before(local_data::NAME))
+            .expect("a place");
+        layers
+            .insert(Box::new(ViewLayer::new(rules.clone())), Place::After(local_data::NAME))
+            .expect("a place");
+        World { resolver, rules, next: 0, asked: Vec::new(), mirrored: Vec::new() }
+    }
+
+    fn add_to(
+        &mut self,
+        list: List,
+        client: Option<Client>,
+        filter: Filter,
+        action: Action,
+    ) -> RuleId {
+        let id = RuleId(self.next);
+        self.next += 1;
+        self.rules.add(id, list, Rule { client, filter, action });
+        self.resolver.forget_answers();
+        id
+    }
+
+    fn add(&mut self, filter: Filter, action: Action) -> RuleId {
+        self.add_to(List::Before, None, filter, action)
+    }
+
+    fn after(&mut self, filter: Filter, action: Action) -> RuleId {
+        self.add_to(List::After, None, filter, action)
+    }
+
+    fn view(&mut self, client: Client, filter: Filter, action: Action) -> RuleId {
+        self.add_to(List::View, Some(client), filter, action)
+    }
+
+    fn now() -> Now {
+        Now { mono: Mono(1_000_000_000), unix: UnixTime::from_seconds(1_700_000_000) }
+    }
+
+    /// Asks as a client would. `None`: no answer (yet).
+    fn ask_from(&mut self, from: &str, question: &str, stream: bool) -> Option<Told> {
+        let wire = query(question, None);
+        self.ask_wire(from, &wire, stream)
+    }
+
+    fn ask_wire(&mut self, from: &str, wire: &[u8], stream: bool) -> Option<Told> {
+        let client = Asker {
+            token: 1,
+            peer: SocketAddr::new(from.parse().expect("an address"), 4000),
+            local: SocketAddr::from(([192, 0, 2, 53], 53)),
+            protocol: if stream { ClientProtocol::Tcp } else { ClientProtocol::Udp },
+        };
+        let mut out = Vec::new();
+        if self.resolver.answer_cached(World::now(), &client, wire, &mut out) {
+            return Some(told(&out));
+        }
+        self.resolver.handle_request(World::now(), client, wire);
+        let mut answer = None;
+        while let Some(effect) = self.resolver.poll_action() {
+            match effect {
+                Effect::Respond { wire, .. } => answer = Some(told(&wire)),
+                Effect::Exchange { target, wire, .. } => {
+                    let question = Message::parse(&wire).expect("a message").question();
+                    let question = question.expect("a question");
+                    let asked = format!("{} {}", question.name, question.rtype).to_lowercase();
+                    self.asked.push((target.address, asked));
+                }
+                Effect::Mirror { target, .. } => self.mirrored.push(target),
+                Effect::Drop { .. } | Effect::Cancel { .. } => {}
+            }
+        }
+        answer
+    }
+
+    fn ask(&mut self, question: &str) -> Option<Told> {
+        self.ask_from("198.51.100.7", question, false)
+    }
+
+    #[track_caller]
+    fn rcode(&mut self, question: &str) -> Rcode {
+        self.ask(question).expect("an answer").rcode
+    }
+
+    /// Is the question asked of a server, as if there were no rules?
+    fn is_resolved(&mut self, question: &str) -> bool {
+        let waiting = self.resolver.requests();
+        self.ask(question).is_none() && self.resolver.requests() > waiting
+    }
+
+    fn log(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.resolver.poll_log()).map(|line| line.text).collect()
+    }
+}
+
+fn query(question: &str, key: Option<&str>) -> Vec<u8> {
+    let (owner, rtype) = question.split_once(' ').unwrap_or((question, "A"));
+    let mut header = Header { id: 7, ..Header::default() };
+    header.set_rd(true);
+    let mut wire = Vec::new();
+    let mut composer = Composer::new(&mut wire, header, 4096);
+    composer
+        .question(&name(owner), rtype.parse().expect("a type"), Class::IN)
+        .expect("room for a question");
+    if let Some(key) = key {
+        // Algorithm, time, fudge, an empty MAC, original id, no error, nothing else.
+        let rdata = [&b"\0"[..], &[0; 8], &[0, 0], &[0, 7], &[0, 0], &[0, 0]].concat();
+        let rdatas = std::iter::once(rdata.as_slice());
+        composer
+            .records(Section::Additional, &name(key), Rtype::TSIG, Class::ANY, 0, rdatas)
+            .expect("room for a signature");
+        composer.finish(None);
+    } else {
+        composer.finish(Some(&OptRecord::new(4096, false)));
+    }
+    wire
+}
+
+fn told(wire: &[u8]) -> Told {
+    let message = Message::parse(wire).expect("a message");
+    let sections = message.answer().chain(message.authority()).chain(message.additional());
+    let errors = message.edns().map(|edns| edns.extended_errors().map(|(code, _)| code.0));
+    Told {
+        rcode: message.rcode(),
+        aa: message.header().aa(),
+        tc: message.header().tc(),
+        records: sections.map(|record| record.to_string()).collect(),
+        errors: errors.into_iter().flatten().collect(),
+    }
+}
+
+#[test]
+fn without_rules_everything_is_resolved() {
+    let mut world = World::new();
+    assert!(world.is_resolved("www.example"));
+    assert_eq!(world.rcode("x.test"), Rcode::NXDOMAIN, "a special-use name");
+}
+
+#[test]
+fn filters_select() {
+    let mut world = World::new();
+    world.add(suffix(&["a.example", "b.example"]), Action::Refuse);
+    world.add(Filter::Domains(names(&["c.example"])), Action::Refuse);
+    for question in ["a.example", "x.B.example", "C.example"] {
+        assert_eq!(world.rcode(question), Rcode::REFUSED, "{question}");
+    }
+    for question in ["example", "ca.example", "x.c.example"] {
+        assert!(world.is_resolved(question), "{question}");
+    }
+    world.add(Filter::All, Action::Refuse);
+    assert_eq!(world.rcode("ca.example"), Rcode::REFUSED);
+}
+
+#[test]
+fn patterns_see_the_wire_format_in_lower_case() {
+    let mut world = World::new();
+    world
+        .add(Filter::Pattern(Pattern::new(b"\x04bad%d\x02cz").expect("a pattern")), Action::Refuse);
+    assert_eq!(world.rcode("www.BAD7.cz"), Rcode::REFUSED);
+    assert!(world.is_resolved("www.badd.cz"));
+}
+
+#[test]
+fn the_first_rule_that_decides_wins_and_all_that_apply_are_counted() {
+    let mut world = World::new();
+    let chain = world.add(
+        Filter::All,
+        Action::Flags { set: QueryFlags::NO_0X20, clear: QueryFlags::REORDER_RR },
+    );
+    let pass = world.add(suffix(&["good.test"]), Action::Pass);
+    let deny = world.add(suffix(&["test"]), deny());
+    let late = world.add(suffix(&["test"]), Action::Refuse);
+    assert!(world.is_resolved("good.test"), "also a special-use name");
+    assert_eq!(world.rcode("bad.test"), Rcode::NXDOMAIN);
+    let hits = |world: &World| [chain, pass, deny, late].map(|id| world.rules.hits(id));
+    assert_eq!(hits(&world), [2, 1, 1, 0]);
+    assert!(world.rules.remove(deny));
+    assert!(!world.rules.remove(deny));
+    assert_eq!(world.rcode("bad.test"), Rcode::REFUSED);
+    assert_eq!(hits(&world), [3, 1, 0, 1]);
+}
+
+#[test]
+fn denials_say_why() {
+    let mut world = World::new();
+    world.add(suffix(&["a"]), deny());
+    world.add(
+        Filter::All,
+        Action::Deny {
+            message: Some("because".into()),
+            extended_error: ExtendedErrorCode::CENSORED,
+        },
+    );
+    let told = world.ask("X.a").expect("an answer");
+    assert_eq!((told.rcode, told.aa, told.errors), (Rcode::NXDOMAIN, true, vec![15]));
+    assert_eq!(told.records, ["X.a. 10800 IN SOA X.a. nobody.invalid. 1 3600 1200 604800 10800"]);
+    let told = world.ask("x.b").expect("an answer");
+    assert_eq!(told.errors, [16]);
+    assert_eq!(told.records[1], "explanation.invalid. 10800 IN TXT \"because\"");
+}
+
+#[test]
+fn other_ends() {
+    let mut world = World::new();
+    world.add(suffix(&["drop"]), Action::Drop);
+    world.add(suffix(&["refuse"]), Action::Refuse);
+    world.add(suffix(&["silent"]), Action::NoAnswer);
+    world.add(suffix(&["tc"]), Action::Truncate);
+    world.add(suffix(&["tc"]), deny());
+    world.add(
+        suffix(&["flag"]),
+        Action::Flags { set: QueryFlags::NO_ANSWER, clear: QueryFlags::empty() },
+    );
+    world.add(suffix(&["flag"]), deny());
+    let told = world.ask("drop").expect("an answer");
+    assert_eq!((told.rcode, told.aa, told.errors), (Rcode::SERVFAIL, false, vec![18]));
+    let told = world.ask("refuse").expect("an answer");
+    assert_eq!((told.rcode, told.aa, told.errors), (Rcode::REFUSED, false, vec![18]));
+    assert!(world.ask("silent").is_none() && world.asked.is_empty());
+    assert!(world.ask("flag").is_none() && world.asked.is_empty());
+    let told = world.ask("tc").expect("an answer");
+    assert_eq!((told.rcode, told.tc, told.records.len()), (Rcode::NOERROR, true, 0));
+    world.asked.clear();
+    assert!(world.ask_from("198.51.100.7", "tc", true).is_none(), "over a stream it passes");
+    assert!(!world.asked.is_empty());
+    assert_eq!(world.rules.hits(RuleId(4)), 0);
+}
+
+#[test]
+fn own_answers() {
+    let mut world = World::new();
+    world.add(suffix(&["a"]), addresses(&["192.0.2.1", "192.0.2.2"], false));
+    world.add(suffix(&["b"]), addresses(&["192.0.2.1"], true));
+    let told = world.ask("X.a").expect("an answer");
+    assert_eq!((told.rcode, told.aa, &*told.errors), (Rcode::NOERROR, true, &[4][..]));
+    let mut records = told.records;
+    records.sort();
+    assert_eq!(records, ["X.a. 300 IN A 192.0.2.1", "X.a. 300 IN A 192.0.2.2"]);
+    assert!(world.is_resolved("x.a AAAA"), "the next rule");
+    let told = world.ask("x.b AAAA").expect("an answer");
+    assert_eq!((told.rcode, told.aa), (Rcode::NOERROR, true));
+    assert_eq!(told.records, ["x.b. 1 IN SOA x.b. nobody.invalid. 1 3600 1200 604800 10800"]);
+    assert_eq!([RuleId(0), RuleId(1)].map(|id| world.rules.hits(id)), [1, 1]);
+}
+
+#[test]
+fn forwarding_and_stubs_ask_the_given_servers() {
+    for kind in [ForwardKind::Forward, ForwardKind::Stub] {
+        let mut world = World::new();
+        let target = SocketAddr::from(([203, 0, 113, 1], 5353));
+        let forward = Forward { suffix: Name::root(), kind, targets: vec![(target, Via::Udp)] };
+        world.add(suffix(&["test"]), Action::Forward(Arc::new(forward)));
+        world.add(Filter::All, Action::Refuse);
+        assert!(world.is_resolved("www.test"), "also a special-use name");
+        assert_eq!(world.asked, [(target, "www.test. a".to_owned())], "{kind:?}");
+        assert_eq!(world.rcode("www.example"), Rcode::REFUSED);
+    }
+}
+
+#[test]
+fn copies_go_out_for_every_request() {
+    let mut world = World::new();
+    let target = SocketAddr::from(([203, 0, 113, 1], 53));
+    world.add(suffix(&["a"]), Action::Mirror(target));
+    world.add(suffix(&["a"]), addresses(&["192.0.2.1"], false));
+    for _ in 0..3 {
+        assert_eq!(world.rcode("x.a"), Rcode::NOERROR);
+    }
+    assert_eq!(world.mirrored, [target; 3]);
+}
+
+#[test]
+fn rules_behind_the_answer_change_it() {
+    let mut world = World::new();
+    world.add(suffix(&["a", "b"]), addresses(&["192.0.2.55", "198.51.100.1"], true));
+    let map = vec![
+        (network("192.0.2.48/28"), "10.9.8.0".parse::<IpAddr>().expect("an address")),
+        (network("192.0.2.0/24"), "127.0.0.0".parse().expect("an address")),
+    ];
+    world.after(suffix(&["a"]), Action::Reroute(map));
+    world.after(suffix(&["b"]), deny());
+    world.after(suffix(&["c"]), Action::Refuse);
+    let mut records = world.ask("a").expect("an answer").records;
+    records.sort();
+    assert_eq!(records, ["a. 300 IN A 10.9.8.7", "a. 300 IN A 198.51.100.1"]);
+    let told = world.ask("b").expect("an answer");
+    assert_eq!(told.rcode, Rcode::NXDOMAIN);
+    assert!(told.records.iter().all(|record| record.contains("SOA")), "{told:?}");
+    world.add(suffix(&["c"]), Action::Drop);
+    assert_eq!(world.rcode("c"), Rcode::SERVFAIL, "failed requests are left alone");
+}
+
+#[test]
+fn a_zone_is_replaced_as_a_whole() {
+    let zone =
+        |text: &str| Arc::new(Zone::read(text.as_bytes(), SEED, &mut |_| {}).expect("a zone"));
+    let mut world = World::new();
+    let id = world.add(Filter::rpz(None), Action::Refuse);
+    assert!(world.is_resolved("bad"), "nothing is read yet");
+    let first = "bad CNAME .\n*.bad CNAME *.\nok.bad CNAME rpz-passthru.\nhost A 192.0.2.1\n";
+    assert!(world.rules.replace_zone(id, zone(first)));
+    assert_eq!(world.rcode("bad"), Rcode::REFUSED);
+    assert_eq!(world.rcode("x.bad"), Rcode::NOERROR);
+    assert!(world.is_resolved("ok.bad"));
+    assert_eq!(world.ask("host").expect("an answer").records, ["host. 3600 IN A 192.0.2.1"]);
+    assert_eq!(world.rcode("host AAAA"), Rcode::NOERROR);
+    assert_eq!(world.rules.hits(id), 5);
+    assert!(world.rules.replace_zone(id, zone("other CNAME .\n")));
+    assert!(world.is_resolved("bad"));
+    assert_eq!(world.rcode("other"), Rcode::REFUSED);
+    assert!(!world.rules.replace_zone(RuleId(77), zone("")));
+}
+
+#[test]
+fn views_see_the_client() {
+    let mut world = World::new();
+    let ours = Client::Destination(network("192.0.2.53/32"));
+    world.view(ours, suffix(&["x"]), Action::Drop);
+    world.view(Client::Source(network("10.0.0.0/8")), suffix(&["x"]), Action::Refuse);
+    world.view(Client::Source(network("10.1.0.0/16")), suffix(&["y"]), Action::Refuse);
+    let rcode = |world: &mut World, from: &str, question: &str| {
+        world.ask_from(from, question, false).map(|told| told.rcode)
+    };
+    assert_eq!(rcode(&mut world, "10.2.3.4", "x"), Some(Rcode::REFUSED), "clients come first");
+    assert_eq!(rcode(&mut world, "::ffff:10.2.3.4", "x"), Some(Rcode::REFUSED), "mapped");
+    assert_eq!(rcode(&mut world, "11.2.3.4", "x"), Some(Rcode::SERVFAIL));
+    assert_eq!(rcode(&mut world, "10.1.3.4", "y"), Some(Rcode::REFUSED));
+    assert_eq!(rcode(&mut world, "10.2.3.4", "y"), None, "it is resolved");
+    world.add(suffix(&["x"]), deny());
+    assert_eq!(rcode(&mut world, "10.2.3.4", "x"), Some(Rcode::NXDOMAIN), "policy comes first");
+}
+
+#[test]
+fn views_see_the_name_of_the_key() {
+    let mut world = World::new();
+    world.view(Client::Tsig(name("mykey")), Filter::All, Action::Refuse);
+    let mut ask = |key: Option<&str>| world.ask_wire("10.0.0.1", &query("x.y", key), false);
+    assert_eq!(ask(Some("MyKey")).expect("an answer").rcode, Rcode::REFUSED);
+    assert!(ask(Some("other")).is_none());
+    assert!(ask(None).is_none());
+}
+
+/// What functions of the operator did and what they are to return.
+#[derive(Default)]
+struct Scripted {
+    calls: RefCell<Vec<String>>,
+}
+
+impl Functions for Scripted {
+    fn filter(
+        &self,
+        functions: &[FunctionId],
+        ctx: &mut RequestContext<'_>,
+        _state: State,
+        _list: List,
+    ) -> Result<Option<(usize, Action)>, FunctionFault> {
+        let asked = &ctx.request.question.name;
+        let numbers: Vec<u32> = functions.iter().map(|function| function.0).collect();
+        self.calls.borrow_mut().push(format!("{numbers:?} {asked}"));
+        if let Some(at) = numbers.iter().position(|number| *number == 3) {
+            return Err(FunctionFault(format!("no such luck at {at}")));
+        }
+        let denied = *asked == name("denied");
+        let at = numbers.iter().position(|number| *number == 1);
+        Ok(at.filter(|_| denied).map(|at| (at, deny())))
+    }
+
+    fn action(
+        &self,
+        function: FunctionId,
+        ctx: &mut RequestContext<'_>,
+        _state: State,
+        _list: List,
+    ) -> Result<Option<State>, FunctionFault> {
+        match function.0 {
+            1 => {
+                ctx.request.response.rcode = Rcode::NOTAUTH;
+                Ok(Some(State::Done))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn test(
+        &self,
+        function: FunctionId,
+        _ctx: &mut RequestContext<'_>,
+    ) -> Result<bool, FunctionFault> {
+        Ok(function.0 == 1)
+    }
+}
+
+#[test]
+fn functions_of_the_operator_are_asked() {
+    let mut world = World::new();
+    let functions = Rc::new(Scripted::default());
+    world.rules.set_functions(functions.clone());
+    world.add(Filter::Function(FunctionId(7)), Action::Pass);
+    let id = world.add(Filter::Function(FunctionId(1)), Action::Pass);
+    world.add(suffix(&["act"]), Action::Function(FunctionId(2)));
+    world.add(suffix(&["act"]), Action::Function(FunctionId(1)));
+    assert_eq!(world.rcode("denied"), Rcode::NXDOMAIN);
+    assert_eq!(world.rcode("act"), Rcode::NOTAUTH);
+    assert_eq!(*functions.calls.borrow(), ["[7, 1] denied.", "[7, 1] act."]);
+    assert_eq!(world.rules.hits(id), 1);
+    world.add(Filter::Function(FunctionId(3)), Action::Pass);
+    assert_eq!(world.rcode("broken"), Rcode::SERVFAIL);
+}
+
+#[test]
+fn traces_are_written_if_they_are_wanted() {
+    let mut world = World::new();
+    world.rules.set_functions(Rc::new(Scripted::default()));
+    world.add(suffix(&["always"]), Action::DebugAlways);
+    world.add(suffix(&["miss"]), Action::DebugCacheMiss);
+    world.add(suffix(&["yes"]), Action::DebugIf(FunctionId(1)));
+    world.add(suffix(&["no"]), Action::DebugIf(FunctionId(2)));
+    world.add(suffix(&["ip"]), Action::IpTrace);
+    world.add(Filter::All, Action::Refuse);
+    for (question, expected) in
+        [("always", true), ("miss", false), ("yes", true), ("no", false), ("none", false)]
+    {
+        world.rcode(question);
+        let log = world.log();
+        assert_eq!(!log.is_empty(), expected, "{question}: {log:?}");
+        if expected {
+            let all = log.join("\n");
+            assert!(all.contains("request packet:") && all.contains("answer packet:"), "{all}");
+        }
+    }
+    world.rcode("ip");
+    let log = world.log().join("\n");
+    assert!(log.contains("arrived from 198.51.100.7#04000 to 192.0.2.53#00053 (UDP)"), "{log}");
+}
