@@ -128,26 +128,17 @@ impl Resolver {
         let (wire, message_id, name) = exchange::compose(&round.ask, manner, &mut self.core.chance);
         if traced {
             let zone = query.cut.as_ref().map(|cut| cut.name.clone()).unwrap_or_else(Name::root);
-            let origin = Origin {
-                request: id.number,
-                query: query_id,
-                depth,
-                requested: request.flags.contains(QueryFlags::TRACE),
-            };
+            let requested = request.flags.contains(QueryFlags::TRACE);
+            let origin = Origin { request: id.number, query: query_id, depth, requested };
+            let (address, proto) = (planned.target.address, proto(&planned.target.via));
             self.core.log.write(
                 &mut request.trace.held,
                 Group::Resolve,
                 origin,
                 format_args!(
-                    "=> id: '{:05}' querying: '{}'@'{}' zone cut: '{}' qname: '{}' qtype: '{}' \
-                     proto: '{}'",
-                    message_id,
-                    planned.server,
-                    planned.target.address,
-                    zone,
-                    name,
-                    round.ask.rtype,
-                    proto(&planned.target.via)
+                    "=> id: '{message_id:05}' querying: '{}'@'{address}' zone cut: '{zone}' \
+                     qname: '{name}' qtype: '{}' proto: '{proto}'",
+                    planned.server, round.ask.rtype,
                 ),
             );
         }
