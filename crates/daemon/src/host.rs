@@ -22,6 +22,7 @@ use crate::program::Program;
 use crate::watches::Watches;
 use crate::worker::Worker;
 
+pub(crate) use anchors::follow as follow_anchors;
 pub(crate) use modules::run as run_modules;
 pub(crate) use network::serve_inherited;
 pub(crate) use process::CONTROL_DIRECTORY;

@@ -37,6 +37,13 @@ impl Program {
         self.host.quitting.get()
     }
 
+    /// Tells the configuration that anchors which it reads and does not keep up to date are not what
+    /// their zone publishes.
+    pub(crate) fn anchors_are_outdated(&self, file: &str) {
+        self.interpreter.handle_anchors_outdated(file);
+        self.entered.notify_one();
+    }
+
     /// Takes input of a console; what its commands have set holds when this returns.
     pub(crate) fn handle_console(
         &self,

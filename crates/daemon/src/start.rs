@@ -18,7 +18,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
-use crate::host::{CONTROL_DIRECTORY, DaemonHost, run_modules, serve_inherited};
+use crate::host::{CONTROL_DIRECTORY, DaemonHost, follow_anchors, run_modules, serve_inherited};
 use crate::logging::{self, Level, log};
 use crate::program::{self, Program};
 use crate::signals::FinalSignals;
@@ -196,6 +196,7 @@ async fn work(
     spawn_local(program::run(program.clone()));
     spawn_local(program::maintain(program.clone()));
     spawn_local(run_modules(host.clone()));
+    spawn_local(follow_anchors(program.clone()));
     spawn_local(systemd::feed_watchdog(worker.clone()));
     if interactive {
         spawn_local(console::interact(program.clone()));

@@ -9,6 +9,8 @@ pub(crate) enum Token {
     Stream { place: u32, round: u16 },
     /// A question from inside the program, by its number.
     Internal(u32),
+    /// A question that a task of the program waits for, by its number.
+    Own(u32),
 }
 
 /// Numbers of questions with this bit are those of modules.
@@ -30,6 +32,7 @@ pub(crate) fn as_module_question(number: u32) -> Option<(u16, u16)> {
 const LISTENER: u64 = 0;
 const STREAM: u64 = 1;
 const INTERNAL: u64 = 2;
+const OWN: u64 = 3;
 
 impl From<Token> for u64 {
     fn from(token: Token) -> u64 {
@@ -39,6 +42,7 @@ impl From<Token> for u64 {
                 u64::from(round) << 50 | STREAM << 48 | u64::from(place)
             }
             Token::Internal(number) => INTERNAL << 48 | u64::from(number),
+            Token::Own(number) => OWN << 48 | u64::from(number),
         }
     }
 }
@@ -49,6 +53,7 @@ impl From<u64> for Token {
         match bits >> 48 & 3 {
             LISTENER => Token::Listener(number),
             STREAM => Token::Stream { place: number, round: (bits >> 50) as u16 },
+            OWN => Token::Own(number),
             _ => Token::Internal(number),
         }
     }
@@ -73,6 +78,7 @@ mod tests {
             Token::Stream { place: 7, round: 0 },
             Token::Stream { place: u32::MAX, round: 0x3fff },
             Token::Internal(9),
+            Token::Own(u32::MAX),
         ] {
             assert_eq!(Token::from(u64::from(token)), token);
         }

@@ -40,6 +40,8 @@ use crate::udp::mmsg::{Inbox, Outbox};
 use crate::upstream::tcp::UpstreamStream;
 use crate::upstream::{Upstream, tcp};
 
+mod own;
+
 /// Buffers that every turn uses and none keeps.
 struct Buffers {
     inbox: Inbox,
@@ -75,6 +77,8 @@ pub(crate) struct Worker {
     pub(crate) rules_seed: (u64, u64),
     /// Answers to queries from inside the program.
     pub(crate) answers: Answers,
+    /// Queries that tasks of the program wait for.
+    own: own::Waiting,
 }
 
 /// A change to the resolver that waits for the end of a step.
@@ -150,6 +154,7 @@ impl Worker {
             quitting: Notify::new(),
             rules_seed: (random.next_u64(), random.next_u64()),
             answers: Answers::default(),
+            own: own::Waiting::default(),
         })
     }
 
@@ -519,6 +524,7 @@ impl Worker {
                 }
             }
             Token::Internal(number) => self.answers.push(number, Some(wire.to_vec())),
+            Token::Own(number) => self.own.finish(number, Some(wire.to_vec())),
         }
     }
 
@@ -532,6 +538,7 @@ impl Worker {
                 }
             }
             Token::Internal(number) => self.answers.push(number, None),
+            Token::Own(number) => self.own.finish(number, None),
         }
     }
 

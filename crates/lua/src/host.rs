@@ -33,7 +33,7 @@ mod policy;
 mod process;
 mod settings;
 
-pub use anchors::{AnchorTunable, TrustAnchors};
+pub use anchors::{AnchorKey, AnchorTunable, Bootstrap, Keyset, TrustAnchors};
 pub use cache::Cache;
 pub use error::HostError;
 pub use logging::{LogLevel, LogTarget, Logging};

@@ -34,6 +34,7 @@ const PRELUDE: [(&str, &str); 17] = [
     ("net", include_str!("lua/net.lua")),
     ("cache", include_str!("lua/cache.lua")),
     ("trust_anchors", include_str!("lua/trust_anchors.lua")),
+    ("ta_update", include_str!("lua/ta_update.lua")),
     ("worker", include_str!("lua/worker.lua")),
     ("map", include_str!("lua/map.lua")),
     ("modules", include_str!("lua/modules.lua")),
@@ -237,6 +238,13 @@ impl Interpreter {
     pub fn handle_resolved(&self, id: QueryId, answer: Option<&[u8]>) {
         let packet = answer.map(|wire| self.lua.create_string(wire)).transpose();
         self.enter(packet.and_then(|packet| self.finish_query.call::<()>((id.0, packet))));
+    }
+
+    /// Tells Lua that trust anchors from a file that is only read are no longer what their zone
+    /// publishes.
+    pub fn handle_anchors_outdated(&self, file: &str) {
+        let tell = self.internals.get::<Function>("anchors_outdated");
+        self.enter(tell.and_then(|tell| tell.call::<()>(file)));
     }
 
     /// Unloads all modules, which may write what they want to keep.

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use dns::dnssec::Budget;
+
 /// Messages sent upstream for one request, sub-queries and repetitions included. Composed
 /// amplification (CAMP, USENIX Security 2024) ends here at the latest.
 pub const MESSAGES_MAX: u16 = 100;
@@ -129,6 +131,19 @@ pub const KNOWN_ZONES_MAX: usize = 2_048;
 pub const KNOWN_SECONDS_MAX: u64 = 60;
 /// Keys of a zone that is kept in memory. Zones have two to four, some more while they roll.
 pub const KNOWN_KEYS_MAX: usize = 16;
+
+/// Keys of one trust point, in all states together. The root has never had more than four; a zone
+/// may not fill our files by publishing new ones each day.
+pub const ANCHOR_KEYS_MAX: usize = 32;
+/// Octets of a file of trust anchors: so many of the longest keys and their comments.
+pub const ANCHOR_FILE_BYTES_MAX: u64 = 256 * 1024;
+/// What may be spent on the signatures of revoked keys over one DNSKEY set, which was validated
+/// already.
+pub const ANCHOR_CHECK: Budget =
+    Budget { operations: 8, work: 64, failures: MESSAGE_CRYPTO_FAILURES_MAX, hash_blocks: 0 };
+/// Least time between two looks at the keys of a trust point, also if more is asked for: a setting
+/// of zero must not keep the process busy.
+pub const ANCHOR_REFRESH_MIN: Duration = Duration::from_millis(100);
 
 /// Servers whose round-trip times are remembered.
 pub const SERVER_STATES_MAX: usize = 16_384;

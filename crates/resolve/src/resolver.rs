@@ -155,8 +155,21 @@ impl Resolver {
 
     /// A message from a client. Ends, now or later, in exactly one `Respond` or `Drop`.
     pub fn handle_request(&mut self, now: Now, client: Client, wire: &[u8]) {
+        self.handle_request_with(now, client, wire, QueryFlags::empty());
+    }
+
+    /// [`Resolver::handle_request`] with further switches for this request, for questions from
+    /// inside the program.
+    pub fn handle_request_with(
+        &mut self,
+        now: Now,
+        client: Client,
+        wire: &[u8],
+        flags: QueryFlags,
+    ) {
         self.core.counters.requests += 1;
-        let Some(request) = self.take_in(now, client, wire) else { return };
+        let Some(mut request) = self.take_in(now, client, wire) else { return };
+        request.flags |= flags;
         let mut mirrors = SmallVec::<[SocketAddr; 1]>::new();
         self.work(now, request, |now, core, layers, request| {
             let progress = driver::begin(now, core, layers, request);

@@ -1,9 +1,15 @@
 //! Where chains of trust begin and where they are not looked for: the operator's trust anchors
 //! (RFC 4033 §2) and negative trust anchors (RFC 7646), as data in force.
 //!
-//! How they are written in files is in [`mod@file`].
+//! How they are written in files is in [`mod@file`], what becomes of a key (RFC 5011) in [`roll`],
+//! and when which zone's keys are looked at in [`keeper`].
 
 pub mod file;
+pub mod keeper;
+pub mod key;
+pub mod roll;
+#[cfg(test)]
+mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,9 +59,9 @@ impl TrustAnchors {
         self.positive.remove(zone).is_some()
     }
 
-    /// What the zone is trusted by.
+    /// What the zone is trusted by; nothing if a negative anchor is at the same name.
     pub fn vouchers(&self, zone: &Name) -> Option<&Arc<Vec<Voucher>>> {
-        self.positive.get(zone)
+        self.positive.get(zone).filter(|_| !self.negative.contains(zone))
     }
 
     /// The zones that have anchors, in canonical order.
@@ -74,18 +80,18 @@ impl TrustAnchors {
     }
 
     /// The zone of the anchor that names at or below `name` hang from; `None` if there is none or a
-    /// negative anchor lies closer. An anchor wins over a negative one at the same name.
+    /// negative anchor lies closer or at the same name (RFC 7646 §2).
     pub fn closest(&self, name: &Name) -> Option<&Name> {
         if self.positive.is_empty() {
             return None;
         }
         let mut at = name.clone();
         loop {
-            if let Some((zone, _)) = self.positive.get_key_value(&at) {
-                return Some(zone);
-            }
             if self.negative.contains(&at) {
                 return None;
+            }
+            if let Some((zone, _)) = self.positive.get_key_value(&at) {
+                return Some(zone);
             }
             at = at.parent()?;
         }
@@ -131,13 +137,17 @@ mod tests {
     }
 
     #[test]
-    fn an_anchor_wins_over_a_negative_one_at_its_name() {
+    fn a_negative_anchor_wins_at_its_name() {
         let mut anchors = TrustAnchors::new();
         anchors.add(&name("example."), Voucher::Ds(vec![1; 36]));
+        anchors.add(&name("sub.example."), Voucher::Ds(vec![1; 36]));
         anchors.set_negative([name("example.")]);
-        assert_eq!(anchors.closest(&name("a.example.")), Some(&name("example.")));
+        assert_eq!(anchors.closest(&name("a.example.")), None);
+        assert_eq!(anchors.vouchers(&name("example.")), None);
+        assert_eq!(anchors.closest(&name("a.sub.example.")), Some(&name("sub.example.")));
         assert!(anchors.remove(&name("EXAMPLE.")));
         assert!(!anchors.remove(&name("example.")));
+        assert!(anchors.remove(&name("sub.example.")));
         assert!(anchors.is_empty());
     }
 }

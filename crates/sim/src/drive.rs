@@ -7,12 +7,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use resolve::flags::QueryFlags;
 use resolve::{
-    Action, Client, ExchangeFault, ExchangeId, Mono, Now, ReplyVerdict, Resolver, Target,
+    Action, Client, ExchangeFault, ExchangeId, Mono, Now, ReplyVerdict, Resolver, Settings, Target,
+    TrustAnchors,
 };
 
+use crate::anchors::Anchors;
 use crate::check::Invariants;
 use crate::clock::Clock;
 use crate::trace::{Trace, What};
@@ -96,6 +100,7 @@ pub struct Driver<U> {
     responses: BTreeMap<u64, Response>,
     trace: Trace,
     invariants: Invariants,
+    anchors: Anchors,
 }
 
 impl<U: Upstreams> Driver<U> {
@@ -112,6 +117,7 @@ impl<U: Upstreams> Driver<U> {
             responses: BTreeMap::new(),
             trace: Trace::default(),
             invariants: Invariants::default(),
+            anchors: Anchors::default(),
         }
     }
 
@@ -138,6 +144,25 @@ impl<U: Upstreams> Driver<U> {
     /// The world around it, to change it.
     pub fn upstreams_mut(&mut self) -> &mut U {
         &mut self.upstreams
+    }
+
+    /// The trust anchors that are kept up to date.
+    pub fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
+    /// Takes over trust anchors to keep up to date, in the place of all others, and puts them in
+    /// force.
+    pub fn keep_anchors(&mut self, anchors: Anchors) {
+        let in_force = anchors.keeper.in_force();
+        self.anchors = anchors;
+        self.put_anchors_in_force(in_force);
+    }
+
+    fn put_anchors_in_force(&mut self, anchors: TrustAnchors) {
+        let trust_anchors = Arc::new(anchors);
+        let settings = Settings { trust_anchors, ..self.resolver.settings().clone() };
+        self.resolver.configure(self.clock.now(), settings);
     }
 
     /// What happened so far.
@@ -209,9 +234,9 @@ impl<U: Upstreams> Driver<U> {
         while !done(self) {
             let event = self.events.peek().map(|Reverse((at, _))| *at);
             let deadline = self.resolver.poll_deadline();
-            let Some(next) = event.into_iter().chain(deadline.map(|(at, _)| at)).min() else {
-                return;
-            };
+            let look = self.anchors.keeper.poll_deadline();
+            let own = deadline.map(|(at, _)| at);
+            let Some(next) = [event, own, look].into_iter().flatten().min() else { return };
             if next > until {
                 return;
             }
@@ -225,7 +250,9 @@ impl<U: Upstreams> Driver<U> {
             let now = self.clock.now();
             let due = deadline
                 .filter(|(at, _)| *at <= now.mono && event.is_none_or(|event| *at <= event));
-            if let Some((_, whose)) = due {
+            if look.is_some_and(|at| at <= now.mono) {
+                self.look_at_keys(now);
+            } else if let Some((_, whose)) = due {
                 self.trace.push(self.clock.elapsed(), What::Deadline { whose });
                 self.resolver.handle_deadline(now);
             } else if let Some(Reverse((_, number))) = self.events.pop()
@@ -234,6 +261,17 @@ impl<U: Upstreams> Driver<U> {
                 self.handle(now, event);
             }
             self.end_turn();
+        }
+    }
+
+    /// Asks for the keys that anchors follow.
+    fn look_at_keys(&mut self, now: Now) {
+        for look in self.anchors.keeper.handle_deadline(now) {
+            let (client, wire) = Anchors::question(&look);
+            let what = What::Request { token: client.token, wire: wire.clone() };
+            self.trace.push(self.clock.elapsed(), what);
+            self.invariants.requested(client.token);
+            self.resolver.handle_request_with(now, client, &wire, QueryFlags::NO_CACHE);
         }
     }
 
@@ -334,6 +372,13 @@ impl<U: Upstreams> Driver<U> {
             None => What::Drop { token },
         };
         self.trace.push(at, what);
+        if Anchors::is_own(token) {
+            let now = self.clock.now();
+            if let Some(anchors) = self.anchors.take(now, token, wire.as_deref()) {
+                self.put_anchors_in_force(anchors);
+            }
+            return;
+        }
         self.responses.insert(token, Response { at, wire });
     }
 

@@ -6,6 +6,7 @@
 //! that users run.
 #![forbid(unsafe_code)]
 
+pub mod anchors;
 pub mod check;
 pub mod clock;
 pub mod dice;

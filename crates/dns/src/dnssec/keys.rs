@@ -9,7 +9,7 @@ use super::verify::{SetFault, Verified, verify_with};
 use super::{Algorithm, DigestType, key_tag};
 use crate::limits::{DIGEST_MISMATCHES_MAX, DS_MAX, KEYS_PER_TAG_MAX};
 use crate::name::Name;
-use crate::rdata::view::{DnskeyView, DsView};
+use crate::rdata::view::{DnskeyView, DsView, RrsigView};
 use crate::rrset::{Rdatas, Rrset};
 
 /// One zone key. Its public key is read when it is first needed: of twenty published keys one
@@ -27,8 +27,13 @@ impl ZoneKey {
     /// Takes a DNSKEY that may sign zone data: zone bit set, not revoked, protocol 3
     /// (RFC 4034 §2.1, RFC 5011 §2.1).
     pub fn new(rdata: &[u8]) -> Option<ZoneKey> {
+        ZoneKey::even_revoked(rdata)
+            .filter(|_| DnskeyView::new(rdata).is_some_and(|view| !view.is_revoked()))
+    }
+
+    fn even_revoked(rdata: &[u8]) -> Option<ZoneKey> {
         let view = DnskeyView::new(rdata)?;
-        if !view.is_zone_key() || view.is_revoked() || view.protocol() != 3 {
+        if !view.is_zone_key() || view.protocol() != 3 {
             return None;
         }
         Some(ZoneKey {
@@ -175,4 +180,18 @@ pub fn verify_keys(
     verify_with(set, signatures, &set.owner, &entry_points, now, budget)
         .map(|verified| (all, verified))
         .map_err(KeysFault::Set)
+}
+
+/// Is a validated DNSKEY set signed by this key of it, revoked or not? A key revokes itself only by
+/// a signature of its own (RFC 5011 §2.1). Says nothing of the signature's dates: they are those of
+/// the set, and a revocation does not expire.
+pub fn is_signed_by(set: &Rrset, signatures: &Rdatas, dnskey: &[u8], budget: &mut Budget) -> bool {
+    let Some(key) = ZoneKey::even_revoked(dnskey) else { return false };
+    signatures.iter().filter_map(RrsigView::new).any(|rrsig| {
+        // Checked as of a moment within its dates.
+        let when = rrsig.inception();
+        rrsig.key_tag() == key.tag
+            && verify_with(set, signatures, &set.owner, std::slice::from_ref(&key), when, budget)
+                .is_ok()
+    })
 }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use dns::Name;
-use mlua::{MultiValue, Value};
+use mlua::{MultiValue, Table, Value};
 
 use super::{Binding, Call};
 use crate::convert::{Answer, Args, Failure};
-use crate::host::AnchorTunable;
+use crate::host::{AnchorKey, AnchorTunable, Bootstrap};
 
 pub(super) const BINDINGS: &[Binding] = &[
     Binding {
@@ -47,6 +47,24 @@ pub(super) const BINDINGS: &[Binding] = &[
         call: summary,
     },
     Binding {
+        name: "keysets",
+        usage: "keysets",
+        doc: "the trust anchors with their states, by the zone's name in wire form",
+        call: keysets,
+    },
+    Binding {
+        name: "track",
+        usage: "track(zonename[, managed = false])",
+        doc: "look at the keys of a zone from now on, and follow them if managed",
+        call: track,
+    },
+    Binding {
+        name: "untrack",
+        usage: "untrack(zonename)",
+        doc: "leave the trust anchors of a zone as they are",
+        call: untrack,
+    },
+    Binding {
         name: "tunable",
         usage: "hold_down_time, refresh_time, keep_removed",
         doc: "times of automated updates (RFC 5011)",
@@ -62,7 +80,9 @@ fn add_file(call: &Call<'_>, args: &Args) -> Answer {
         return Err("expected 'add_file(string keyfile, boolean readonly = false)'".into());
     };
     let readonly = !matches!(args.value(1), Value::Nil | Value::Boolean(false));
-    call.host.anchors_add_file(&PathBuf::from(path.to_string_lossy()), readonly)?;
+    let bootstrap =
+        Bootstrap { url: args.text(2).unwrap_or_default(), ca: args.text(3).unwrap_or_default() };
+    call.host.anchors_add_file(&PathBuf::from(path.to_string_lossy()), readonly, &bootstrap)?;
     Ok(MultiValue::new())
 }
 
@@ -76,6 +96,12 @@ fn add(call: &Call<'_>, args: &Args) -> Answer {
 
 fn name_of(value: &Value) -> Option<Name> {
     Name::from_text(&value.as_string()?.as_bytes(), &Name::root()).ok()
+}
+
+/// A name in wire form, which ends with the empty label, or as text.
+fn wire_or_text(value: &Value) -> Option<Name> {
+    let bytes = value.as_string()?.as_bytes().to_vec();
+    if bytes.last() == Some(&0) { Name::from_wire(&bytes).ok() } else { name_of(value) }
 }
 
 fn remove(call: &Call<'_>, args: &Args) -> Answer {
@@ -95,12 +121,6 @@ fn set_insecure(call: &Call<'_>, args: &Args) -> Answer {
             })
         })
         .collect::<Result<Vec<Name>, Failure>>()?;
-    if let Some(zone) = zones.iter().find(|zone| !call.host.anchors(Some(zone)).is_empty()) {
-        return Err(format!(
-            "cannot add NTA {zone} because it is TA. Use trust_anchors.remove() instead"
-        )
-        .into());
-    }
     call.host.anchors_set_insecure(&zones)?;
     Ok(MultiValue::new())
 }
@@ -110,28 +130,84 @@ fn get_insecure(call: &Call<'_>, _args: &Args) -> Answer {
     call.ok(names)
 }
 
+/// The negative ones first, then the others with their records.
 fn summary(call: &Call<'_>, args: &Args) -> Answer {
     let owner = match args.value(0) {
         Value::Nil => None,
-        value => Some(name_of(&value).ok_or("expected 'summary([string zonename])'")?),
+        value => Some(wire_or_text(&value).ok_or("expected 'summary([string zonename])'")?),
     };
-    let mut text = String::new();
-    for (_, records) in call.host.anchors(owner.as_ref()) {
-        text.push_str(&records);
-    }
     let mut insecure = call.host.anchors_insecure();
-    if let Some(owner) = &owner {
-        insecure.retain(|zone| zone == owner);
-        if text.is_empty() && insecure.is_empty() {
+    insecure.retain(|zone| owner.as_ref().is_none_or(|owner| owner == zone));
+    let mut anchors = call.host.anchors(owner.as_ref());
+    let none = anchors.is_empty();
+    let mut text = String::new();
+    for zone in &insecure {
+        text.push_str(&format!("{zone} is negative trust anchor\n"));
+        if let Some(at) = anchors.iter().position(|(other, _)| other == zone) {
+            text.push_str("WARNING! negative trust anchor also has an explicit TA\n");
+            text.push_str(&anchors.remove(at).1);
+        }
+    }
+    anchors.iter().for_each(|(_, records)| text.push_str(records));
+    match owner {
+        Some(owner) if text.is_empty() => {
             text = format!("{owner} has no explicit trust anchors\n");
         }
-    } else if text.is_empty() {
-        text.push_str("No valid trust anchors, DNSSEC validation is disabled\n");
-    }
-    for zone in insecure {
-        text.push_str(&format!("{zone} is negative trust anchor\n"));
+        None if none => {
+            text.push_str("No valid trust anchors, DNSSEC validation is disabled\n");
+        }
+        _ => {}
     }
     call.ok(text)
+}
+
+fn keysets(call: &Call<'_>, _args: &Args) -> Answer {
+    let all = call.lua.create_table()?;
+    for set in call.host.anchors_keysets() {
+        let owner = call.lua.create_string(set.zone.as_wire())?;
+        let keys = call.lua.create_table()?;
+        for key in &set.keys {
+            let row = key_table(call, key)?;
+            row.raw_set("owner", owner.clone())?;
+            keys.raw_push(row)?;
+        }
+        keys.raw_set("owner", owner.clone())?;
+        keys.raw_set("managed", set.managed)?;
+        keys.raw_set("tracked", set.tracked)?;
+        keys.raw_set("filename", set.filename.map(|path| path.display().to_string()))?;
+        all.raw_set(owner, keys)?;
+    }
+    call.ok(all)
+}
+
+fn key_table(call: &Call<'_>, key: &AnchorKey) -> mlua::Result<Table> {
+    let row = call.lua.create_table()?;
+    row.raw_set("class", 1)?;
+    row.raw_set("type", key.rtype.0)?;
+    row.raw_set("ttl", key.ttl)?;
+    row.raw_set("rdata", call.lua.create_string(&key.rdata)?)?;
+    row.raw_set("key_tag", key.tag)?;
+    row.raw_set("state", key.state)?;
+    row.raw_set("timer", key.timer)?;
+    row.raw_set("comment", key.comment.as_str())?;
+    Ok(row)
+}
+
+fn track(call: &Call<'_>, args: &Args) -> Answer {
+    let managed = !matches!(args.value(1), Value::Nil | Value::Boolean(false));
+    let known =
+        wire_or_text(&args.value(0)).is_some_and(|zone| call.host.anchors_track(&zone, managed));
+    if !known {
+        return Err("TA must be configured first before tracking it".into());
+    }
+    Ok(MultiValue::new())
+}
+
+fn untrack(call: &Call<'_>, args: &Args) -> Answer {
+    if let Some(zone) = wire_or_text(&args.value(0)) {
+        call.host.anchors_untrack(&zone);
+    }
+    Ok(MultiValue::new())
 }
 
 /// `tunable(name)` reads, `tunable(name, value)` writes, `nil` = default.

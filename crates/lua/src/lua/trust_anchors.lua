@@ -2,17 +2,47 @@
 local M, G = ...
 local raw = M.raw
 
-local anchors = M.group('trust_anchors', M.set 'tunable get_insecure')
+local anchors = M.group('trust_anchors', M.set 'tunable get_insecure keysets track untrack')
 G.trust_anchors = anchors
 package.loaded.trust_anchors = anchors
 
 local tunable = M.wrap(raw.trust_anchors.tunable)
 local get_insecure = M.wrap(raw.trust_anchors.get_insecure)
 
-anchors.add_file = M.wrap(raw.trust_anchors.add_file, M.panic, '[ ta ] ERROR: ')
+-- Where the root's anchors come from when a file of them has to be made.
+anchors.bootstrap_url = 'https://data.iana.org/root-anchors/root-anchors.xml'
+anchors.bootstrap_ca = '/etc/kres/icann-ca.pem'
+
+local add_file = M.wrap(raw.trust_anchors.add_file, M.panic, '[ ta ] ERROR: ')
+function anchors.add_file(path, readonly)
+	-- The module that keeps them up to date comes back if it was unloaded.
+	if not G.ta_update and G.modules then
+		G.modules.load('ta_update')
+	end
+	return add_file(path, readonly, anchors.bootstrap_url, anchors.bootstrap_ca)
+end
 anchors.add = M.wrap(raw.trust_anchors.add, M.panic, '[ ta ] .add() failed: ')
 
+-- The states of RFC 5011, which are their own names.
+anchors.key_state = {}
+for state in pairs(M.set 'Start AddPend Valid Missing Revoked Removed') do
+	anchors.key_state[state] = state
+end
+local keysets = M.wrap(raw.trust_anchors.keysets)
+
 local tunables = M.set 'hold_down_time refresh_time keep_removed'
+local defaults = { hold_down_time = 30 * G.day, keep_removed = 0 }
+
+-- A time or number of RFC 5011, also for the module `ta_update`.
+function M.get_anchor_tunable(key)
+	local value = tunable(key)
+	if value == nil then
+		value = defaults[key]
+	end
+	return value
+end
+M.set_anchor_tunable, M.anchor_tunables = tunable, tunables
+
 -- How long ago each was removed does not matter, what to use instead does.
 local removed = {
 	file = 'use trust_anchors.add_file()',
@@ -50,13 +80,16 @@ for name in pairs(tunables) do
 	names[#names + 1] = name
 end
 names[#names + 1] = 'insecure'
+names[#names + 1] = 'keysets'
 
 setmetatable(anchors, {
 	__index = function (_, key)
 		if tunables[key] then
-			return tunable(key)
+			return M.get_anchor_tunable(key)
 		elseif key == 'insecure' then
 			return insecure()
+		elseif key == 'keysets' then
+			return keysets()
 		elseif removed[key] then
 			upgrade(key)
 		end
@@ -74,7 +107,7 @@ setmetatable(anchors, {
 		end
 	end,
 	__shown = function (t)
-		local copy = { insecure = insecure() }
+		local copy = { insecure = insecure(), keysets = keysets() }
 		for key, value in pairs(t) do
 			copy[key] = value
 		end

@@ -263,7 +263,9 @@ fn trust_anchors_positive_and_negative() {
             ("trust_anchors.remove('a..b')", "false"),
             ("trust_anchors.remove(5)", "false"),
             ("trust_anchors.add_file('root.key', true)", ""),
-            ("trust_anchors.hold_down_time", "nil"),
+            ("trust_anchors.hold_down_time", "2592000000"),
+            ("trust_anchors.keep_removed", "0"),
+            ("trust_anchors.refresh_time", "nil"),
             ("trust_anchors.hold_down_time = 2*sec", ""),
             ("trust_anchors = { keep_removed = 1 }", ""),
             ("trust_anchors.hold_down_time + trust_anchors.keep_removed", "2001"),
@@ -287,7 +289,6 @@ fn trust_anchors_positive_and_negative() {
             ),
             ("trust_anchors.set_insecure({'a..b'})", "'a..b' is not a domain name"),
             ("trust_anchors.set_insecure({5})", "'5' is not a domain name"),
-            ("trust_anchors.set_insecure({'.'})", "cannot add NTA . because it is TA"),
             ("trust_anchors.insecure = {}", "trust_anchors.insecure cannot be assigned"),
             (
                 "trust_anchors.file = 'x'",
@@ -446,4 +447,66 @@ fn help_names_every_group() {
     ] {
         assert!(help.contains(line), "{line} is not in {help}");
     }
+}
+
+#[test]
+fn anchors_are_kept_up_to_date() {
+    let world = World::new();
+    world.eval("trust_anchors.add('. 3600 IN DS 20326 8 2 E06D')");
+    world.eval("modules.load('ta_update')");
+    check_console(
+        &world,
+        &[
+            ("ta_update.hold_down_time", "2592000000"),
+            ("ta_update.refresh_time", "nil"),
+            ("ta_update.refresh_time = 0.5 * sec", ""),
+            ("trust_anchors.refresh_time", "500"),
+            ("trust_anchors.keysets['\\0'].managed", "false"),
+            ("trust_anchors.keysets['\\0'][1].state", "'AddPend'"),
+            ("trust_anchors.keysets['\\0'][1].timer", "9"),
+            ("trust_anchors.keysets['\\0'].filename", "'root.keys'"),
+            ("trust_anchors.keysets['\\4test\\0']", "nil"),
+            ("trust_anchors.key_state.Valid", "'Valid'"),
+            ("ta_update.start('\\0', true)", ""),
+            ("trust_anchors.keysets['\\0'].managed", "true"),
+            ("type(ta_update.tracked['\\0'].event)", "'number'"),
+            ("ta_update.stop('\\0')", ""),
+            ("ta_update.tracked['\\0']", "nil"),
+            ("ta_update.start('\\0', true)", ""),
+            ("modules.unload('ta_update')", "true"),
+            ("ta_update", "nil"),
+            ("trust_anchors.keysets['\\0'].managed", "false"),
+            ("trust_anchors.add_file('root.keys')", ""),
+            ("type(ta_update)", "'table'"),
+        ],
+    );
+    check_refused(
+        &world,
+        &[
+            ("ta_update.start('\\12nonexistent')", "TA must be configured first"),
+            ("ta_update.start(5)", "expected 'start(string zonename, boolean managed)'"),
+            ("ta_update.hold_down_time = 'x'", "must be a number, 0 or larger"),
+        ],
+    );
+}
+
+#[test]
+fn outdated_anchors_are_told_to_the_configuration() {
+    let world = World::new();
+    world.eval("modules.load('ta_update')");
+    world.lua.handle_anchors_outdated("root.keys");
+    assert!(
+        world.host.messages.borrow().iter().any(|message| message
+            .contains("you need to update package with trust anchors in \"root.keys\"")),
+        "{:?}",
+        world.host.messages.borrow()
+    );
+    world.eval(
+        "files = {} ta_update.cb_unmanagedkey_change = function (f) files[#files + 1] = f end",
+    );
+    world.lua.handle_anchors_outdated("root.keys");
+    assert_eq!(world.eval("files[1]"), "'root.keys'");
+    world.eval("ta_update.cb_unmanagedkey_change = function (f) error('mine') end");
+    world.lua.handle_anchors_outdated("root.keys");
+    assert!(world.host.messages.borrow().iter().any(|message| message.contains("mine")));
 }

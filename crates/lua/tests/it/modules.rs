@@ -133,7 +133,7 @@ fn default_modules_may_be_unloaded_whether_they_are_there_or_not() {
 fn native_modules_have_commands_properties_and_a_configuration() {
     let world = World::with_natives(&["hints", "stats", "refuse_nord"]);
     world.lua.load_defaults().unwrap();
-    assert_eq!(world.host.order.borrow()[3..].join(" "), "policy refuse_nord");
+    assert_eq!(world.host.order.borrow()[3..].join(" "), "ta_update policy refuse_nord");
     world.host.take_calls();
     check_console(
         &world,

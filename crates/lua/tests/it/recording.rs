@@ -35,6 +35,7 @@ pub(crate) struct RecordingHost {
     anchors: RefCell<Vec<(Name, String)>>,
     insecure: RefCell<Vec<Name>>,
     anchors_touched: Cell<bool>,
+    managed: RefCell<Option<Name>>,
     tunables: RefCell<HashMap<AnchorTunable, u64>>,
     cache: RefCell<Option<(u64, String)>>,
     ttl: Cell<(u32, u32)>,
@@ -81,6 +82,7 @@ impl RecordingHost {
             anchors: RefCell::default(),
             insecure: RefCell::default(),
             anchors_touched: Cell::new(false),
+            managed: RefCell::default(),
             tunables: RefCell::default(),
             cache: RefCell::default(),
             ttl: Cell::new((5, 86400)),
@@ -457,7 +459,12 @@ impl Settings for RecordingHost {
 }
 
 impl TrustAnchors for RecordingHost {
-    fn anchors_add_file(&self, path: &Path, readonly: bool) -> Result<(), HostError> {
+    fn anchors_add_file(
+        &self,
+        path: &Path,
+        readonly: bool,
+        _bootstrap: &Bootstrap,
+    ) -> Result<(), HostError> {
         if path.starts_with("/nope") {
             return Err(HostError::refused(format!(
                 "failed to read anchors from '{}' (file open error)",
@@ -501,6 +508,37 @@ impl TrustAnchors for RecordingHost {
     fn anchors(&self, zone: Option<&Name>) -> Vec<(Name, String)> {
         let all = self.anchors.borrow();
         all.iter().filter(|(name, _)| zone.is_none_or(|zone| zone == name)).cloned().collect()
+    }
+
+    fn anchors_keysets(&self) -> Vec<Keyset> {
+        let key = AnchorKey {
+            rtype: Rtype::DS,
+            ttl: 3600,
+            rdata: vec![0, 7, 8, 2],
+            tag: 7,
+            state: "AddPend",
+            timer: Some(9),
+            comment: " AddPend:9 ; KeyTag:7".into(),
+        };
+        let keyset = |zone: &Name| Keyset {
+            zone: zone.clone(),
+            managed: *self.managed.borrow() == Some(zone.clone()),
+            tracked: self.managed.borrow().is_some(),
+            filename: Some("root.keys".into()),
+            keys: vec![key.clone()],
+        };
+        self.anchors.borrow().iter().map(|(zone, _)| keyset(zone)).collect()
+    }
+
+    fn anchors_track(&self, zone: &Name, managed: bool) -> bool {
+        self.did(format!("anchors track {zone} managed={managed}"));
+        *self.managed.borrow_mut() = managed.then(|| zone.clone());
+        self.anchors.borrow().iter().any(|(known, _)| known == zone)
+    }
+
+    fn anchors_untrack(&self, zone: &Name) {
+        self.did(format!("anchors untrack {zone}"));
+        *self.managed.borrow_mut() = None;
     }
 
     fn anchors_tunable(&self, tunable: AnchorTunable) -> Option<u64> {

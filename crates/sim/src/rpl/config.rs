@@ -1,11 +1,16 @@
 //! The configuration part of a scenario, and what it means for the resolver's settings: the same
 //! that Deckard's template for kresd makes of it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dns::Name;
-use resolve::{Forward, ForwardKind, GlueMode, Settings, TrustAnchors, Via, trust_anchors};
+use resolve::trust_anchors::file::{self, AnchorFault};
+use resolve::trust_anchors::keeper::Upkeep;
+use resolve::{Forward, ForwardKind, GlueMode, Now, Settings, Via};
+
+use crate::anchors::Anchors;
 
 /// EDNS payload in scenarios, both ways.
 const UDP_SIZE: u16 = 4096;
@@ -133,7 +138,6 @@ impl Config {
                 targets: vec![(SocketAddr::new(address, 53), Via::Udp)],
             });
         }
-        settings.trust_anchors = Arc::new(self.anchors()?);
         for (key, slot) in [("min_ttl", &mut settings.ttl_min), ("max_ttl", &mut settings.ttl_max)]
         {
             if let Some(value) = self.feature(key) {
@@ -143,19 +147,24 @@ impl Config {
         Ok(settings)
     }
 
-    /// The trust anchors, positive and negative.
-    fn anchors(&self) -> Result<TrustAnchors, String> {
-        let mut anchors = TrustAnchors::new();
+    /// The trust anchors, positive and negative, followed as the public harness lets kresd do it.
+    pub fn anchors(&self, now: Now) -> Result<Anchors, String> {
+        let fault = |fault: AnchorFault| format!("trust-anchor: {fault}");
+        let mut by_zone: BTreeMap<Name, String> = BTreeMap::new();
         for line in &self.trust_anchors {
-            let sets = trust_anchors::file::read(line)
-                .map_err(|fault| format!("trust-anchor: {fault}"))?;
-            sets.iter().for_each(|set| anchors.add_set(set));
+            let zone = file::read_set(line).map_err(fault)?.zone;
+            by_zone.entry(zone).or_default().push_str(&format!("{line}\n"));
+        }
+        let mut anchors = Anchors::default();
+        for text in by_zone.values() {
+            anchors.keeper.put(now, file::read_set(text).map_err(fault)?, Upkeep::Follow);
         }
         let name = |text: &String| {
             Name::from_text(text.as_bytes(), &Name::root())
                 .map_err(|fault| format!("domain-insecure: {fault}"))
         };
-        anchors.set_negative(self.insecure.iter().map(name).collect::<Result<Vec<_>, _>>()?);
+        let insecure = self.insecure.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+        anchors.keeper.set_negative(insecure);
         Ok(anchors)
     }
 }

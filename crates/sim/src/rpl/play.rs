@@ -84,7 +84,13 @@ pub fn play(scenario: &Scenario, variant: Variant) -> Outcome {
     };
     let resolver = Resolver::new(parts);
     let script = Script::new(scenario);
-    let driver = Driver::new(resolver, Clock::starting_at(scenario.start()), script);
+    let clock = Clock::starting_at(scenario.start());
+    let anchors = match scenario.config.anchors(clock.now()) {
+        Ok(anchors) => anchors,
+        Err(fault) => return Outcome { failures: vec![fault], trace: Trace::default() },
+    };
+    let mut driver = Driver::new(resolver, clock, script);
+    driver.keep_anchors(anchors);
     let mut player = Player { driver, last: None, token: 0 };
     let mut failures = Vec::new();
     for (index, step) in scenario.steps.iter().enumerate() {

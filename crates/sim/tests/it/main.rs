@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod amplification;
+mod rolls;
 mod scenarios;
 mod seeds;
 mod sharing;
