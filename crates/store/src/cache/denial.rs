@@ -13,15 +13,12 @@ use dns::limits::NSEC3_ITERATIONS_MAX;
 use dns::rdata::view::{Nsec3View, NsecView, RrsigView};
 use dns::{Class, Name, Rrset, Rtype};
 
-use super::entry::{Body, Entry, HEAD_BYTES, Head, SignedSet, put_varint, take_part};
+use super::entry::{Body, Entry, Head, KIND_CHAIN, SignedSet, put_varint, take_part};
 use super::key::{self, Slot};
 use super::rank::Rank;
 use super::{Cache, find_in_apex, live, replace_in_apex};
 use crate::kv::StoreError;
 use crate::limits::{CHAIN_TTL, NEGATIVE_TTL_MAX, NSEC3_CHAINS_MAX, NSEC3_SALT_MAX};
-
-/// The kind of an entry that says which chains a zone has.
-pub(super) const KIND_CHAIN: u8 = 3;
 
 /// The only hash algorithm there is: SHA-1 (RFC 5155 §11).
 const SHA1: u8 = 1;
@@ -50,13 +47,13 @@ impl Chains {
 
     /// Takes in the part of an apex slot that is about one kind of chain.
     pub(super) fn read_part(&mut self, rtype: Rtype, part: &[u8], now: u64) {
-        let Some(head) = Head::read(part).filter(|head| head.kind == KIND_CHAIN) else { return };
+        let Some((head, body)) = chain(part) else { return };
         if head.left(now) < 0 {
             return;
         }
         match rtype {
             Rtype::NSEC => self.nsec = true,
-            _ => self.nsec3 = read_parameters(&part[HEAD_BYTES..]),
+            _ => self.nsec3 = read_parameters(body),
         }
     }
 }
@@ -189,17 +186,15 @@ impl Cache {
         let old = self.kv.get(&self.key).unwrap_or(&[]);
         let mut known = Vec::new();
         if let Some(part) = find_in_apex(old, rtype)
-            && let Some(head) = Head::read(part).filter(|head| head.kind == KIND_CHAIN)
+            && let Some((head, body)) = chain(part)
         {
-            known = read_parameters(&part[HEAD_BYTES..]);
+            known = read_parameters(body);
             if head.left(now) > i64::from(CHAIN_TTL / 2) && known.first() == parameters.as_ref() {
                 return Ok(());
             }
         }
         self.value.clear();
-        self.value.extend_from_slice(&[KIND_CHAIN, Rank::SECURE.to_byte()]);
-        self.value.extend_from_slice(&(now as u32).to_be_bytes());
-        self.value.extend_from_slice(&CHAIN_TTL.to_be_bytes());
+        Head::write_chain(now, CHAIN_TTL, &mut self.value);
         if let Some(first) = parameters {
             known.retain(|other| *other != first);
             known.insert(0, first);
@@ -212,6 +207,11 @@ impl Cache {
         let apex = replace_in_apex(old, rtype, &self.value, now);
         self.kv.put(&self.key, &apex)
     }
+}
+
+/// The head and the body of an entry about chains.
+fn chain(part: &[u8]) -> Option<(Head, &[u8])> {
+    Head::split(part).filter(|(head, _)| head.kind == KIND_CHAIN)
 }
 
 fn read_parameters(mut bytes: &[u8]) -> Vec<Nsec3Parameters> {
@@ -242,8 +242,10 @@ fn read_link(value: &[u8], owner: Name, rtype: Rtype, now: u64) -> Option<Signed
 
 /// The same record again, while most of its life is still to come, is not worth a write.
 fn saves_writing(old: &[u8], new: &[u8], now: u64) -> bool {
-    let (Some(head), Some(other)) = (Head::read(old), Head::read(new)) else { return false };
-    head.left(now) * 2 > i64::from(other.ttl) && old[HEAD_BYTES..] == new[HEAD_BYTES..]
+    let (Some((head, body)), Some((other, new))) = (Head::split(old), Head::split(new)) else {
+        return false;
+    };
+    head.left(now) * 2 > i64::from(other.ttl) && body == new
 }
 
 /// Was it validated as the zone's own word, and not made from a wildcard (CVE-2017-15105)? Where

@@ -1,14 +1,19 @@
 //! The bytes of an entry. `docs/formats/entries.md` is normative.
 //!
 //! ```text
-//! entry    = kind:u8 rank:u8 stored:u32 ttl:u32 body        (big-endian)
-//! kind     = 0 records | 1 no data | 2 no such name
-//! records  = part(rdatas) part(signatures) proof*
+//! entry    = what:u8 stored:u32 life:varint body            (big-endian)
+//! what     = kind << 6 | rank
+//! kind     = 0 records | 1 no data | 2 no such name | 3 chains (in an apex slot)
+//! life     = ttl << 1 | lone
+//! records  = rdata                                          (lone = 1: one record, nothing else)
+//!          | part(rdatas) part(signatures) proof*           (lone = 0)
 //! negative = proof*                                   (SOA first, then NSEC or NSEC3)
 //! proof    = owner(wire) type:u16 rank:u8 ttl:u32 part(rdatas) part(signatures)
 //! part     = varint(length) bytes                     (bytes as in `dns::Rdatas`)
 //! apex     = (type:u16 varint(length) entry)*         (type 0: no such name)
 //! ```
+//!
+//! Most entries are one address without signatures, so these are kept as short as can be.
 
 use dns::{Class, Name, Rdatas, Rrset, Rtype};
 
@@ -46,24 +51,62 @@ pub struct Entry {
     pub body: Body,
 }
 
-/// Length of kind, rank, time and TTL.
-pub(crate) const HEAD_BYTES: usize = 10;
+/// Longest time that an entry can say, in seconds: four years.
+pub(crate) const TTL_MAX: u32 = (1 << 27) - 1;
 
-/// The first bytes of an entry, enough to decide whether it is of use.
+/// Kinds of entries.
+pub(crate) const KIND_RECORDS: u8 = 0;
+const KIND_NO_DATA: u8 = 1;
+const KIND_NX_DOMAIN: u8 = 2;
+/// Says in an apex slot that records of a chain of NSEC or NSEC3 are kept.
+pub(crate) const KIND_CHAIN: u8 = 3;
+
+/// Bits of the rank in the first byte; the kind has the others.
+const RANK_BITS: u32 = 6;
+
+/// What stands before the body of an entry, enough to decide whether it is of use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) kind: u8,
     pub(crate) rank: Rank,
     pub(crate) stored: u32,
     pub(crate) ttl: u32,
+    /// The body is the data of a single record and nothing else.
+    lone: bool,
 }
 
 impl Head {
+    /// The head of an entry.
     pub(crate) fn read(bytes: &[u8]) -> Option<Head> {
-        let head: &[u8; HEAD_BYTES] = bytes.first_chunk()?;
-        let word =
-            |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        Some(Head { kind: head[0], rank: Rank::from_byte(head[1])?, stored: word(2), ttl: word(6) })
+        Head::split(bytes).map(|(head, _)| head)
+    }
+
+    /// The head of an entry and its body.
+    pub(crate) fn split(bytes: &[u8]) -> Option<(Head, &[u8])> {
+        let (&what, rest) = bytes.split_first()?;
+        let (stored, mut rest) = rest.split_first_chunk()?;
+        let life = take_varint(&mut rest)?;
+        let head = Head {
+            kind: what >> RANK_BITS,
+            rank: Rank::from_byte(what & ((1 << RANK_BITS) - 1))?,
+            stored: u32::from_be_bytes(*stored),
+            ttl: (life >> 1) as u32,
+            lone: life & 1 != 0,
+        };
+        (!head.lone || head.kind == KIND_RECORDS).then_some((head, rest))
+    }
+
+    /// Appends the bytes.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.kind << RANK_BITS | self.rank.to_byte());
+        out.extend_from_slice(&self.stored.to_be_bytes());
+        put_varint(out, (self.ttl.min(TTL_MAX) as usize) << 1 | usize::from(self.lone));
+    }
+
+    /// Appends the head of an entry that says which chains a zone has.
+    pub(crate) fn write_chain(now: u64, ttl: u32, out: &mut Vec<u8>) {
+        let (kind, rank, stored) = (KIND_CHAIN, Rank::SECURE, now as u32);
+        Head { kind, rank, stored, ttl, lone: false }.write(out);
     }
 
     /// Seconds of life left at `now`; negative when expired. Time that ran backwards counts as
@@ -77,14 +120,21 @@ impl Head {
 impl Entry {
     /// Appends the bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let kind = match self.body {
-            Body::Records { .. } => 0,
-            Body::NoData { .. } => 1,
-            Body::NxDomain { .. } => 2,
+        let (kind, lone) = match &self.body {
+            Body::Records { rdatas, signatures, proofs } => {
+                let is_bare = signatures.is_empty() && proofs.is_empty();
+                (KIND_RECORDS, (is_bare && rdatas.len() == 1).then(|| rdatas.iter().next()))
+            }
+            Body::NoData { .. } => (KIND_NO_DATA, None),
+            Body::NxDomain { .. } => (KIND_NX_DOMAIN, None),
         };
-        out.extend_from_slice(&[kind, self.rank.to_byte()]);
-        out.extend_from_slice(&self.stored.to_be_bytes());
-        out.extend_from_slice(&self.ttl.to_be_bytes());
+        let lone = lone.flatten();
+        let (rank, stored, ttl) = (self.rank, self.stored, self.ttl);
+        Head { kind, rank, stored, ttl, lone: lone.is_some() }.write(out);
+        if let Some(rdata) = lone {
+            out.extend_from_slice(rdata);
+            return;
+        }
         let proofs = match &self.body {
             Body::Records { rdatas, signatures, proofs } => {
                 put_part(out, rdatas.as_packed());
@@ -105,16 +155,22 @@ impl Entry {
 
     /// Reads the bytes; `None` for anything that is not exactly an entry.
     pub fn decode(bytes: &[u8]) -> Option<Entry> {
-        let head = Head::read(bytes)?;
-        let mut rest = &bytes[HEAD_BYTES..];
+        let (head, mut rest) = Head::split(bytes)?;
         let body = match head.kind {
-            0 => {
+            KIND_RECORDS if head.lone => {
+                let mut rdatas = Rdatas::new();
+                if !rdatas.push(rest) {
+                    return None;
+                }
+                Body::Records { rdatas, signatures: Rdatas::new(), proofs: Vec::new() }
+            }
+            KIND_RECORDS => {
                 let rdatas = Rdatas::from_packed(take_part(&mut rest)?)?;
                 let signatures = Rdatas::from_packed(take_part(&mut rest)?)?;
                 Body::Records { rdatas, signatures, proofs: take_proofs(rest)? }
             }
-            1 => Body::NoData { proofs: take_proofs(rest)? },
-            2 => Body::NxDomain { proofs: take_proofs(rest)? },
+            KIND_NO_DATA => Body::NoData { proofs: take_proofs(rest)? },
+            KIND_NX_DOMAIN => Body::NxDomain { proofs: take_proofs(rest)? },
             _ => return None,
         };
         Some(Entry { rank: head.rank, stored: head.stored, ttl: head.ttl, body })

@@ -20,7 +20,7 @@ pub(super) fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     let standard = Standard::of(ctx);
     if let Some(hit) = ctx.core.cache.peek(now, &name, rtype)
         && standard.admits(hit.rank)
-        && has_soa(&hit.body)
+        && has_soa(&hit)
     {
         return Some(from_hit(hit, &name, rtype));
     }
@@ -93,12 +93,11 @@ pub(super) fn is_synthesizable(ctx: &mut QueryContext<'_>, name: &Name, rtype: R
     synthesis::synthesize(&mut ctx.core.cache, now, &question, &chains).is_some()
 }
 
-/// Is it more than the proofs that came with a referral? Those answer nobody, the SOA is missing.
-fn has_soa(body: &Body) -> bool {
-    match body {
-        Body::NoData { proofs } => {
-            proofs.is_empty() || proofs.iter().any(|signed| signed.set.rtype == Rtype::SOA)
-        }
+/// Is it more than what came with a referral? That answers nobody, the SOA is missing.
+fn has_soa(hit: &Hit) -> bool {
+    match &hit.body {
+        Body::NoData { proofs } if proofs.is_empty() => !hit.rank.is_secure(),
+        Body::NoData { proofs } => proofs.iter().any(|signed| signed.set.rtype == Rtype::SOA),
         Body::Records { .. } | Body::NxDomain { .. } => true,
     }
 }
