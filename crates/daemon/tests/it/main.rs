@@ -7,6 +7,7 @@ mod e2e;
 mod e2e_lua;
 mod e2e_signed;
 mod limits;
+mod modules;
 mod process;
 mod tcp;
 mod udp;
