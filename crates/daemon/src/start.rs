@@ -197,7 +197,6 @@ async fn work(
     spawn_local(program::maintain(program.clone()));
     spawn_local(run_modules(host.clone()));
     spawn_local(follow_anchors(program.clone()));
-    spawn_local(systemd::feed_watchdog(worker.clone()));
     if interactive {
         spawn_local(console::interact(program.clone()));
     }

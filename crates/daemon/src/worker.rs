@@ -464,6 +464,9 @@ impl Worker {
         while let Some(line) = core.poll_log() {
             logging::write_line(line.group.tag(), line.requested, &line.text);
         }
+        while let Some((group, text)) = core.poll_notice() {
+            logging::write(group, logging::Level::Notice, format_args!("{text}"));
+        }
         while let Some(action) = self.guard("next action", || core.poll_action()).flatten() {
             self.perform(&mut core, buffers, now, action);
         }

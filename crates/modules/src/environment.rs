@@ -1,5 +1,7 @@
 //! What a module may ask of the process. The daemon implements it; tests have one of their own.
 
+use std::time::Duration;
+
 use dns::{Name, Rtype};
 use resolve::{Now, Settings};
 
@@ -48,6 +50,15 @@ pub trait Environment {
 
     /// Asks the resolver. The answer comes by [`crate::Module::handle_answer`].
     fn ask(&self, question: Question);
+
+    /// How long the service manager waits for a sign of life, if it watches.
+    fn watchdog_timeout(&self) -> Option<Duration>;
+
+    /// Gives it one.
+    fn feed_watchdog(&self);
+
+    /// Ends the process at once, in a way that tells that something is wrong.
+    fn abort(&self);
 
     /// Writes to the log, under one of its groups.
     fn log(&self, group: &'static str, level: Level, text: &str);

@@ -21,14 +21,23 @@ pub mod value;
 #[cfg(test)]
 mod testing;
 
+pub mod bogus_log;
+pub mod dns64;
 pub mod edns_keepalive;
 pub mod extended_error;
 mod frequent;
 pub mod hints;
 pub mod nsid;
 pub mod policy;
+pub mod priming;
+pub mod rebinding;
 pub mod refuse_nord;
+pub mod renumber;
+pub mod serve_stale;
 pub mod stats;
+pub mod subnet;
+pub mod watchdog;
+pub mod workarounds;
 
 use resolve::{Layer, Mono};
 
@@ -139,12 +148,20 @@ pub struct Entry {
 
 /// Every module, by name.
 pub const MODULES: &[Entry] = &[
+    Entry { name: bogus_log::NAME, home: Home::Last, make: bogus_log::make },
+    Entry { name: dns64::NAME, home: Home::Last, make: dns64::make },
     Entry { name: edns_keepalive::NAME, home: Home::Last, make: edns_keepalive::make },
     Entry { name: extended_error::NAME, home: Home::Last, make: extended_error::make },
     Entry { name: hints::NAME, home: Home::Last, make: hints::make },
     Entry { name: nsid::NAME, home: Home::Last, make: nsid::make },
+    Entry { name: priming::NAME, home: Home::Last, make: priming::make },
+    Entry { name: rebinding::NAME, home: Home::Before("iterate"), make: rebinding::make },
     Entry { name: refuse_nord::NAME, home: Home::Last, make: refuse_nord::make },
+    Entry { name: renumber::NAME, home: Home::Last, make: renumber::make },
+    Entry { name: serve_stale::NAME, home: Home::Before("cache"), make: serve_stale::make },
     Entry { name: stats::NAME, home: Home::Last, make: stats::make },
+    Entry { name: watchdog::NAME, home: Home::Last, make: watchdog::make },
+    Entry { name: workarounds::NAME, home: Home::Last, make: workarounds::make },
 ];
 
 /// The row of a module.

@@ -25,6 +25,9 @@ pub(crate) struct Process {
     pub(crate) files: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(crate) asked: RefCell<Vec<Question>>,
     pub(crate) log: RefCell<Vec<String>>,
+    pub(crate) watchdog: Cell<Option<Duration>>,
+    pub(crate) fed: Cell<u32>,
+    pub(crate) aborted: Cell<bool>,
     forgot: Cell<bool>,
 }
 
@@ -58,6 +61,18 @@ impl Environment for Process {
         self.asked.borrow_mut().push(question);
     }
 
+    fn watchdog_timeout(&self) -> Option<Duration> {
+        self.watchdog.get()
+    }
+
+    fn feed_watchdog(&self) {
+        self.fed.set(self.fed.get() + 1);
+    }
+
+    fn abort(&self) {
+        self.aborted.set(true);
+    }
+
     fn log(&self, group: &'static str, level: Level, text: &str) {
         self.log.borrow_mut().push(format!("{group} {level:?} {text}"));
     }
@@ -68,13 +83,28 @@ impl Environment for Process {
 #[derive(Clone, Debug)]
 pub(crate) struct Says {
     pub(crate) rcode: Rcode,
-    pub(crate) records: Vec<&'static str>,
+    pub(crate) records: Vec<String>,
     pub(crate) silent: bool,
 }
 
+impl Says {
+    /// The same with all records at this name.
+    pub(crate) fn owned(mut self, owner: &str) -> Says {
+        for record in &mut self.records {
+            let rest = record.split_once(' ').map_or("", |(_, rest)| rest);
+            *record = format!("{owner} {rest}");
+        }
+        self
+    }
+}
+
 /// An answer with these records.
-pub(crate) fn says(records: &[&'static str]) -> Says {
-    Says { rcode: Rcode::NOERROR, records: records.to_vec(), silent: false }
+pub(crate) fn says(records: &[&str]) -> Says {
+    Says {
+        rcode: Rcode::NOERROR,
+        records: records.iter().map(|record| (*record).to_owned()).collect(),
+        silent: false,
+    }
 }
 
 /// No answer at all.
@@ -90,6 +120,8 @@ pub(crate) struct World {
     pub(crate) process: Process,
     server: Server,
     pub(crate) modules: Vec<(&'static str, Box<dyn Module>)>,
+    /// Sees names as they reach the server.
+    pub(crate) watch: Option<Box<dyn Fn(&Name)>>,
     /// Questions that reached the server, as `NAME TYPE`.
     pub(crate) upstream: Vec<String>,
     token: u64,
@@ -119,10 +151,14 @@ impl World {
                 files: RefCell::default(),
                 asked: RefCell::default(),
                 log: RefCell::default(),
+                watchdog: Cell::new(None),
+                fed: Cell::new(0),
+                aborted: Cell::new(false),
                 forgot: Cell::new(false),
             },
             server: Box::new(server),
             modules: Vec::new(),
+            watch: None,
             upstream: Vec::new(),
             token: 0,
         };
@@ -290,6 +326,9 @@ impl World {
     fn serve(&mut self, wire: &[u8]) -> Option<Vec<u8>> {
         let message = Message::parse(wire).unwrap();
         let question = message.question().unwrap();
+        if let Some(watch) = &self.watch {
+            watch(&question.name);
+        }
         let name = question.name.to_lowercase();
         self.upstream.push(format!("{name} {}", question.rtype));
         let says = (self.server)(&name, question.rtype);

@@ -1,5 +1,6 @@
 //! What the layers of a resolver share: settings, memory, chance and counters.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use store::cache::Cache;
@@ -8,6 +9,7 @@ use crate::chance::Chance;
 use crate::counters::Counters;
 use crate::failures::Failures;
 use crate::known_zones::KnownZones;
+use crate::limits::LOG_LINES_MAX;
 use crate::selection::Servers;
 use crate::settings::Settings;
 use crate::time::Mono;
@@ -28,4 +30,16 @@ pub struct Core {
     pub chance: Chance,
     pub counters: Counters,
     pub log: Log,
+    /// What layers have to tell the operator, by log group.
+    pub notices: VecDeque<(&'static str, String)>,
+}
+
+impl Core {
+    /// Adds a message to the log of the program, at the level of notices. For rare events only;
+    /// the newest are dropped when nobody takes them.
+    pub fn note(&mut self, group: &'static str, text: String) {
+        if self.notices.len() < LOG_LINES_MAX {
+            self.notices.push_back((group, text));
+        }
+    }
 }

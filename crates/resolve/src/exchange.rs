@@ -48,8 +48,12 @@ pub fn compose(ask: &Ask, manner: Manner, chance: &mut Chance) -> (Vec<u8>, u16,
     let mut header = Header { id: chance.id(), ..Header::default() };
     header.set_rd(manner.recursion_desired);
     header.set_cd(manner.checking_disabled);
-    let name =
-        if manner.vary_case { ask.name.with_case(|| chance.coin()) } else { ask.name.clone() };
+    // Where the case must not vary, it must not vary by client either.
+    let name = if manner.vary_case {
+        ask.name.with_case(|| chance.coin())
+    } else {
+        ask.name.to_lowercase()
+    };
     let mut wire = Vec::with_capacity(name.len() + 28);
     let mut composer = Composer::new(&mut wire, header, dns::limits::MESSAGE_BYTES_MAX);
     let _always_fits = composer.question(&name, ask.rtype, ask.class);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dns::message::Question;
-use dns::{Edns, ExtendedErrorCode, Header, Rcode};
+use dns::{Edns, ExtendedErrorCode, Header, Name, Rcode, Rtype};
 use smallvec::SmallVec;
 use store::cache::entry::SignedSet;
 
@@ -163,6 +163,11 @@ pub struct Request {
     pub chain: Chain,
     /// The last reply was bogus, for this reason, and no good one has come since.
     pub bogus: Option<Verdict>,
+    /// The query whose reply was bogus last.
+    pub bogus_query: Option<(Name, Rtype)>,
+    /// Look at it again at this time even if nothing has happened: a layer has something to say
+    /// then.
+    pub wake_at: Option<Mono>,
     /// Servers that a rule names for this request instead of the usual ones.
     pub forward: Option<Arc<Forward>>,
     /// What layers want to have with the request; dropped with it.

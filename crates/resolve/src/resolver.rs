@@ -119,6 +119,7 @@ impl Resolver {
                 chance,
                 counters: Counters::default(),
                 log: Log::default(),
+                notices: VecDeque::new(),
             },
             layers,
             answers: AnswerCache::new(answers, AnswerCacheLimits::default()),
@@ -243,6 +244,11 @@ impl Resolver {
         self.core.log.take()
     }
 
+    /// The next message for the log of the program, with its group.
+    pub fn poll_notice(&mut self) -> Option<(&'static str, String)> {
+        self.core.notices.pop_front()
+    }
+
     /// When to call [`Resolver::handle_deadline`], and who asked for it.
     pub fn poll_deadline(&self) -> Option<(Mono, &'static str)> {
         self.timers.first().map(|(at, _)| (at, "request"))
@@ -322,7 +328,8 @@ impl Resolver {
             driver::fail(&mut self.core, &mut request, Verdict::TimeOut);
             return self.end(now, request, true);
         }
-        if self.mark_late(now, &mut request) {
+        let is_wanted = request.wake_at.take_if(|at| *at <= now.mono).is_some();
+        if self.mark_late(now, &mut request) || is_wanted {
             self.advance(now, request);
         } else {
             self.put_back(request);
@@ -433,5 +440,7 @@ fn due(request: &Request) -> Mono {
         .current()
         .and_then(|query| query.round.as_ref())
         .and_then(retry)
-        .map_or(request.deadline, |at| at.min(request.deadline))
+        .into_iter()
+        .chain(request.wake_at)
+        .fold(request.deadline, Mono::min)
 }

@@ -100,7 +100,7 @@ impl Layer for Validate {
             Err(Stop::Bogus(verdict)) => reject(ctx, &reply, verdict),
             Err(Stop::Broken(verdict)) => {
                 trace!(ctx, Validate, "<= broken chain of trust: {verdict:?}");
-                ctx.request.bogus = Some(verdict);
+                note_bogus(ctx, verdict);
                 State::Fail
             }
         };
@@ -237,7 +237,7 @@ fn conclude(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
 fn reject(ctx: &mut QueryContext<'_>, reply: &Reply, verdict: Verdict) -> State {
     trace!(ctx, Validate, "<= bogus: {verdict:?}");
     ctx.core.counters.bogus_replies += 1;
-    ctx.request.bogus = Some(verdict);
+    note_bogus(ctx, verdict);
     ctx.request.chain.bogus_replies += 1;
     keep_good_parts(ctx, reply);
     let (Source::Upstream { address, .. }, Some(round)) = (&reply.source, &mut ctx.query.round)
@@ -253,6 +253,11 @@ fn reject(ctx: &mut QueryContext<'_>, reply: &Reply, verdict: Verdict) -> State 
     round.useless += 1;
     round.exhausted |= round.useless >= USELESS_REPLIES_MAX;
     State::Produce
+}
+
+fn note_bogus(ctx: &mut QueryContext<'_>, verdict: Verdict) {
+    ctx.request.bogus = Some(verdict);
+    ctx.request.bogus_query = Some((ctx.query.name.clone(), ctx.query.rtype));
 }
 
 /// Sets whose own signatures are good may be used again, whatever else was wrong with the reply.

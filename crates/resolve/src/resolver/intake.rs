@@ -59,6 +59,8 @@ impl Resolver {
             bound: None,
             chain: Chain::default(),
             bogus: None,
+            bogus_query: None,
+            wake_at: None,
             forward: None,
             kept: Vec::new(),
             ruled: false,

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::rc::Rc;
+use std::time::Duration;
 
 use dns::edns::OptRecord;
 use dns::{Composer, Header};
@@ -10,6 +11,7 @@ use resolve::{Now, Settings};
 
 use crate::logging;
 use crate::os;
+use crate::systemd;
 use crate::token::module_question;
 use crate::worker::Worker;
 
@@ -75,6 +77,19 @@ impl Environment for ModuleEnvironment {
         let _fits = composer.question(&question.name, question.rtype, dns::Class::IN);
         composer.finish(Some(&OptRecord::new(dns::edns::UDP_SIZE_DEFAULT, false)));
         self.worker.ask(module_question(self.number, question.number), wire);
+    }
+
+    fn watchdog_timeout(&self) -> Option<Duration> {
+        sd_notify::watchdog_enabled()
+    }
+
+    fn feed_watchdog(&self) {
+        let counters = &self.worker.counters;
+        systemd::feed_watchdog(counters.udp.get() + counters.tcp.get());
+    }
+
+    fn abort(&self) {
+        std::process::abort();
     }
 
     fn log(&self, group: &'static str, level: Level, text: &str) {
