@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
+use resolve::flags::QueryFlags;
 use resolve::{
     Action, Client, ClientProtocol, ExchangeFault, ExchangeId, Now, ReplyVerdict, Resolver,
     ResolverParts, Settings,
@@ -548,6 +549,11 @@ impl Worker {
     /// Starts a query from inside the program; the answer comes as one of [`Worker::answers`]. It
     /// starts in a turn of its own, so this can be called in the middle of another.
     pub(crate) fn ask(self: &Rc<Self>, number: u32, wire: Vec<u8>) {
+        self.ask_with(number, wire, QueryFlags::empty());
+    }
+
+    /// [`Worker::ask`] with further switches for the request.
+    pub(crate) fn ask_with(self: &Rc<Self>, number: u32, wire: Vec<u8>, flags: QueryFlags) {
         let worker = self.clone();
         spawn_local(async move {
             let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -557,7 +563,9 @@ impl Worker {
                 local: nobody,
                 protocol: ClientProtocol::Internal,
             };
-            let step = |core: &mut Resolver, now| core.handle_request(now, client, &wire);
+            let step = |core: &mut Resolver, now| {
+                core.handle_request_with(now, client, &wire, flags);
+            };
             worker.turn("query from inside", step);
         });
     }

@@ -26,6 +26,17 @@ pub struct Question {
     pub rtype: Rtype,
 }
 
+/// How a question is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Manner {
+    /// Upstream, whatever the cache knows.
+    pub uncached: bool,
+    /// With CD: the answer unchecked (RFC 4035 §3.2.2).
+    pub unchecked: bool,
+    /// With DO: signatures and proofs with the answer (RFC 3225).
+    pub dnssec: bool,
+}
+
 /// The process, as a module sees it. Nothing here enters the configuration language, and what
 /// changes the resolver takes effect at the latest at the end of the turn.
 pub trait Environment {
@@ -49,7 +60,15 @@ pub trait Environment {
     fn forget_answers(&self);
 
     /// Asks the resolver. The answer comes by [`crate::Module::handle_answer`].
-    fn ask(&self, question: Question);
+    fn ask(&self, question: Question) {
+        self.ask_with(question, Manner::default());
+    }
+
+    /// The same in a manner of its own.
+    fn ask_with(&self, question: Question, manner: Manner);
+
+    /// Forgets everything that the resolver has learnt, in all processes that share the cache.
+    fn clear_cache(&self);
 
     /// How long the service manager waits for a sign of life, if it watches.
     fn watchdog_timeout(&self) -> Option<Duration>;

@@ -22,6 +22,8 @@ pub mod value;
 mod testing;
 
 pub mod bogus_log;
+pub mod detect_time_jump;
+pub mod detect_time_skew;
 pub mod dns64;
 pub mod edns_keepalive;
 pub mod extended_error;
@@ -36,12 +38,14 @@ pub mod renumber;
 pub mod serve_stale;
 pub mod stats;
 pub mod subnet;
+pub mod ta_sentinel;
+pub mod ta_signal_query;
 pub mod watchdog;
 pub mod workarounds;
 
 use resolve::{Layer, Mono};
 
-pub use environment::{Environment, Level, Question};
+pub use environment::{Environment, Level, Manner, Question};
 pub use value::Value;
 
 /// What a module cannot do, in words for the operator.
@@ -149,6 +153,8 @@ pub struct Entry {
 /// Every module, by name.
 pub const MODULES: &[Entry] = &[
     Entry { name: bogus_log::NAME, home: Home::Last, make: bogus_log::make },
+    Entry { name: detect_time_jump::NAME, home: Home::Last, make: detect_time_jump::make },
+    Entry { name: detect_time_skew::NAME, home: Home::Last, make: detect_time_skew::make },
     Entry { name: dns64::NAME, home: Home::Last, make: dns64::make },
     Entry { name: edns_keepalive::NAME, home: Home::Last, make: edns_keepalive::make },
     Entry { name: extended_error::NAME, home: Home::Last, make: extended_error::make },
@@ -160,6 +166,8 @@ pub const MODULES: &[Entry] = &[
     Entry { name: renumber::NAME, home: Home::Last, make: renumber::make },
     Entry { name: serve_stale::NAME, home: Home::Before("cache"), make: serve_stale::make },
     Entry { name: stats::NAME, home: Home::Last, make: stats::make },
+    Entry { name: ta_sentinel::NAME, home: Home::Last, make: ta_sentinel::make },
+    Entry { name: ta_signal_query::NAME, home: Home::Last, make: ta_signal_query::make },
     Entry { name: watchdog::NAME, home: Home::Last, make: watchdog::make },
     Entry { name: workarounds::NAME, home: Home::Last, make: workarounds::make },
 ];

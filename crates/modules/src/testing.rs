@@ -16,7 +16,7 @@ use resolve::{
     Action, Client, ClientProtocol, Mono, Now, Resolver, ResolverParts, Settings, UnixTime,
 };
 
-use crate::{Environment, Level, Module, Question, Refusal, Value};
+use crate::{Environment, Level, Manner, Module, Question, Refusal, Value};
 
 /// A process that only remembers.
 pub(crate) struct Process {
@@ -28,6 +28,7 @@ pub(crate) struct Process {
     pub(crate) watchdog: Cell<Option<Duration>>,
     pub(crate) fed: Cell<u32>,
     pub(crate) aborted: Cell<bool>,
+    pub(crate) cleared: Cell<bool>,
     forgot: Cell<bool>,
 }
 
@@ -57,7 +58,7 @@ impl Environment for Process {
         self.forgot.set(true);
     }
 
-    fn ask(&self, question: Question) {
+    fn ask_with(&self, question: Question, _manner: Manner) {
         self.asked.borrow_mut().push(question);
     }
 
@@ -71,6 +72,10 @@ impl Environment for Process {
 
     fn abort(&self) {
         self.aborted.set(true);
+    }
+
+    fn clear_cache(&self) {
+        self.cleared.set(true);
     }
 
     fn log(&self, group: &'static str, level: Level, text: &str) {
@@ -154,6 +159,7 @@ impl World {
                 watchdog: Cell::new(None),
                 fed: Cell::new(0),
                 aborted: Cell::new(false),
+                cleared: Cell::new(false),
                 forgot: Cell::new(false),
             },
             server: Box::new(server),

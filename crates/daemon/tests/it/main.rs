@@ -9,5 +9,6 @@ mod e2e_signed;
 mod limits;
 mod modules;
 mod process;
+mod roll;
 mod tcp;
 mod udp;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use dns::edns::OptRecord;
 use dns::{Composer, Header};
-use modules::{Environment, Level, Question, Refusal};
+use modules::{Environment, Level, Manner, Question, Refusal};
+use resolve::flags::QueryFlags;
 use resolve::{Now, Settings};
 
 use crate::logging;
@@ -68,15 +69,25 @@ impl Environment for ModuleEnvironment {
         self.worker.change_resolver(|core| core.forget_answers());
     }
 
-    fn ask(&self, question: Question) {
+    fn ask_with(&self, question: Question, manner: Manner) {
         let mut wire = Vec::new();
         let mut header = Header::default();
         header.set_rd(true);
+        header.set_cd(manner.unchecked);
         let mut composer = Composer::new(&mut wire, header, QUERY_BYTES_MAX);
         // A question always fits.
         let _fits = composer.question(&question.name, question.rtype, dns::Class::IN);
-        composer.finish(Some(&OptRecord::new(dns::edns::UDP_SIZE_DEFAULT, false)));
-        self.worker.ask(module_question(self.number, question.number), wire);
+        composer.finish(Some(&OptRecord::new(dns::edns::UDP_SIZE_DEFAULT, manner.dnssec)));
+        let mut flags = QueryFlags::empty();
+        flags.set(QueryFlags::NO_CACHE, manner.uncached);
+        self.worker.ask_with(module_question(self.number, question.number), wire, flags);
+    }
+
+    fn clear_cache(&self) {
+        let cleared = self.worker.with_cache(|cache| cache.kv_mut().clear());
+        if !matches!(cleared, Some(Ok(()))) {
+            logging::write("cache", logging::Level::Err, format_args!("cannot be cleared"));
+        }
     }
 
     fn watchdog_timeout(&self) -> Option<Duration> {
