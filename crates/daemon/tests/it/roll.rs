@@ -212,7 +212,7 @@ fn a_key_rolls_through_a_restart() {
     let id = root.knot("keymgr", &[".", "list"]);
     let id = id.lines().find(|line| line.contains("revoke=")).unwrap();
     let id = id.split_whitespace().next().unwrap();
-    root.change(&[".", "set", &format!("id={id}"), "remove=+0"]);
+    root.change(&[".", "delete", id]);
     eventually("the new key alone", || (root.keys().len() == 2).then_some(()));
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
     eventually("still secure", || root.is_secure().then_some(()));
