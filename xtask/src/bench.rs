@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: times, for looking, and instruction counts, for judging. A busy machine
 //! cannot disturb a count, so counts are held against a committed baseline.
+//!
+//! Counts depend on the compiler, the C library and the processor whose variants of `memcpy` it picks.
+//! The baseline says with what it was counted; with anything else counts are shown and not judged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +35,9 @@ pub fn count(write: bool) -> Result<()> {
         bail!("counting needs valgrind: sudo apt-get install valgrind");
     }
     let path = tree::root().join(BASELINE);
-    let baseline = read_baseline(&fs::read_to_string(&path).unwrap_or_default())?;
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let baseline = read_baseline(&text)?;
+    let (here, there) = (surroundings(), counted_with(&text).unwrap_or_default().to_string());
     let mut counts = Counts::new();
     for program in programs()? {
         for name in scenarios(&program)? {
@@ -47,8 +52,12 @@ pub fn count(write: bool) -> Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::write(&path, baseline_text(&counts))?;
+        fs::write(&path, baseline_text(&here, &counts))?;
         println!("wrote {BASELINE}");
+        return Ok(());
+    }
+    if here != there {
+        println!("not judged: the baseline was counted with {there}, this is {here}");
         return Ok(());
     }
     let complaints = compare(&baseline, &counts);
@@ -56,6 +65,47 @@ pub fn count(write: bool) -> Result<()> {
         bail!("{}\n(if this is intended: cargo xtask bench count --write)", complaints.join("\n"));
     }
     Ok(())
+}
+
+/// Counts and judges if this machine is one that the baseline can be held against; says why not
+/// otherwise. For the job that runs everywhere.
+pub fn count_if_comparable() -> Result<()> {
+    let text = fs::read_to_string(tree::root().join(BASELINE)).unwrap_or_default();
+    let (here, there) = (surroundings(), counted_with(&text).unwrap_or_default().to_string());
+    if !is_there("valgrind") {
+        println!("    not counted: there is no valgrind");
+        return Ok(());
+    }
+    if here != there {
+        println!("    not counted: the baseline was counted with {there}, this is {here}");
+        return Ok(());
+    }
+    count(false)
+}
+
+/// What counts depend on, in one line: compiler, C library, valgrind, processor.
+fn surroundings() -> String {
+    let first_line = |program: &str, option: &str| {
+        let output = Command::new(program).arg(option).output();
+        let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
+        text.unwrap_or_default().lines().next().unwrap_or("?").trim().to_string()
+    };
+    let libc = first_line("getconf", "GNU_LIBC_VERSION");
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = processor.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    // The instructions that valgrind knows and that the C library has variants for.
+    let known = ["sse4_2", "avx2", "erms"].map(|flag| (flag, flags.split(' ').any(|f| f == flag)));
+    let known: Vec<&str> = known.iter().filter(|(_, there)| *there).map(|(f, _)| *f).collect();
+    let (rustc, valgrind) =
+        (first_line("rustc", "--version"), first_line("valgrind", "--version"));
+    format!("{rustc}, {libc}, {valgrind}, {} {}", std::env::consts::ARCH, known.join(" "))
+}
+
+/// Where the baseline says with what it was counted.
+const COUNTED_WITH: &str = "# Counted with: ";
+
+fn counted_with(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix(COUNTED_WITH))
 }
 
 /// The bench programs, built as the release is.
@@ -133,10 +183,11 @@ fn read_baseline(text: &str) -> Result<Counts> {
         .with_context(|| format!("reading {BASELINE}"))
 }
 
-fn baseline_text(counts: &Counts) -> String {
-    let mut text = String::from(
+fn baseline_text(surroundings: &str, counts: &Counts) -> String {
+    let mut text = format!(
         "# Instructions per operation under callgrind, release profile. `cargo xtask bench count`\n\
-         # fails when one rises by more than 3 %; `cargo xtask bench count --write` writes this file.\n",
+         # fails when one rises by more than 3 %; `cargo xtask bench count --write` writes this file.\n\
+         {COUNTED_WITH}{surroundings}\n"
     );
     for (name, count) in counts {
         text.push_str(&format!("\"{name}\" = {count}\n"));
@@ -169,7 +220,9 @@ mod tests {
     #[test]
     fn the_baseline_is_read_as_it_is_written() {
         let some = counts(&[("dns.parse", 12), ("x", 3)]);
-        assert_eq!(read_baseline(&baseline_text(&some)).expect("reads"), some);
+        let text = baseline_text("rustc 1, glibc 2", &some);
+        assert_eq!(read_baseline(&text).expect("reads"), some);
+        assert_eq!(counted_with(&text), Some("rustc 1, glibc 2"));
         assert!(read_baseline("nonsense").is_err());
     }
 

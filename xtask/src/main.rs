@@ -15,7 +15,8 @@ cargo xtask COMMAND
   docs [--check]      write the generated documents, or fail if one is stale
   bench [count [--write]]
                       time the operations of the bench programs, or count their instructions and hold
-                      them against docs/bench/baseline.toml
+                      them against docs/bench/baseline.toml (with the compiler and on the kind of
+                      machine that it was counted with)
   sim [--seeds N | --seed S] [-v]
                       random worlds against the oracle
   scenario PATH… [-v]

@@ -310,8 +310,8 @@ impl Worker {
         let elapsed = Clock::elapsed(now);
         let client = stream.client();
         let mut core = self.core.borrow_mut();
-        let answer = &mut buffers.answer;
         let outcome = loop {
+            let answer = &mut buffers.answer;
             let mut session = stream.session().borrow_mut();
             let query = match session.next_message(elapsed, &mut input) {
                 Ok(Some(query)) => query,
@@ -331,7 +331,11 @@ impl Worker {
                     let _too_long = session.queue_response(elapsed, answer);
                     self.streams.mark(stream);
                 }
-                Some(false) => {}
+                Some(false) => {
+                    // What is answered now goes out before what comes after it on the stream.
+                    drop(session);
+                    self.carry_out(&mut core, buffers, now);
+                }
                 None => session.forget_query(),
             }
         };
@@ -468,9 +472,7 @@ impl Worker {
         while let Some((group, text)) = core.poll_notice() {
             logging::write(group, logging::Level::Notice, format_args!("{text}"));
         }
-        while let Some(action) = self.guard("next action", || core.poll_action()).flatten() {
-            self.perform(&mut core, buffers, now, action);
-        }
+        self.carry_out(&mut core, buffers, now);
         self.guard("end of a turn", || core.end_turn(now));
         let deadline = self.guard("deadline", || core.poll_deadline()).flatten();
         drop(core);
@@ -487,6 +489,12 @@ impl Worker {
             spawn_local(tcp::drive(self.clone(), stream));
         }
         self.alarm.set(deadline.map(|(at, _owner)| at));
+    }
+
+    fn carry_out(&self, core: &mut Resolver, buffers: &mut Buffers, now: Now) {
+        while let Some(action) = self.guard("next action", || core.poll_action()).flatten() {
+            self.perform(core, buffers, now, action);
+        }
     }
 
     fn perform(&self, core: &mut Resolver, buffers: &mut Buffers, now: Now, action: Action) {

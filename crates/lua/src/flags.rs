@@ -113,6 +113,13 @@ impl QueryFlag {
 pub struct QueryFlags(u64);
 
 impl QueryFlags {
+    /// Those of them that are switches of the resolver. The others tell what became of a query;
+    /// setting them changes nothing.
+    pub fn switches(self) -> resolve::flags::QueryFlags {
+        let known = |flag: &QueryFlag| resolve::flags::QueryFlags::from_name(flag.name());
+        QueryFlag::ALL.iter().filter(|flag| self.has(**flag)).filter_map(known).collect()
+    }
+
     /// The empty set.
     pub const NONE: Self = Self(0);
 

@@ -22,8 +22,7 @@ bitflags::bitflags! {
         const NO_CACHE = 1 << 6;
         /// Contact addresses of the loopback range that glue or address records name.
         const ALLOW_LOCAL = 1 << 7;
-        /// Layers want to know the zone cut of every query. The iterator finds it whenever a
-        /// message has to be sent, so today the switch changes nothing.
+        /// Layers want to know the zone cut of every query, also of one that the cache answers.
         const ALWAYS_CUT = 1 << 8;
         /// Believe glue from anywhere, and answers without AA.
         const PERMISSIVE = 1 << 9;

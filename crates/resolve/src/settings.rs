@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dns::Name;
 
 use crate::action::Via;
+use crate::flags::QueryFlags;
 use crate::trust_anchors::TrustAnchors;
 
 /// How much glue is believed (`mode()` of the configuration).
@@ -52,6 +53,8 @@ pub struct Settings {
     pub allow_local: bool,
     pub no_0x20: bool,
     pub always_cut: bool,
+    /// Further switches that every request begins with.
+    pub flags: QueryFlags,
     /// Rotate records inside sets of answers (`reorder_RR`).
     pub reorder_rr: bool,
     /// EDNS payload announced to clients and to upstreams (`net.bufsize`).
@@ -87,6 +90,7 @@ impl Default for Settings {
             allow_local: false,
             no_0x20: false,
             always_cut: false,
+            flags: QueryFlags::empty(),
             reorder_rr: true,
             udp_size_downstream: dns::edns::UDP_SIZE_DEFAULT,
             udp_size_upstream: dns::edns::UDP_SIZE_DEFAULT,

@@ -162,7 +162,7 @@ impl Process for DaemonHost {
         };
         let number =
             u32::try_from(query.id.0).map_err(|_| HostError::refused("too many queries"))?;
-        self.worker.ask(number, wire);
+        self.worker.ask_with(number, wire, query.flags.switches());
         Ok(())
     }
 

@@ -66,7 +66,11 @@ impl Settings for DaemonHost {
                 QueryFlag::No0x20 => settings.no_0x20 = on,
                 QueryFlag::AlwaysCut => settings.always_cut = on,
                 QueryFlag::ReorderRr => settings.reorder_rr = on,
-                _ => self.flags.set(self.flags.get().with(flag, on)),
+                _ => {
+                    let flags = self.flags.get().with(flag, on);
+                    self.flags.set(flags);
+                    settings.flags = flags.switches();
+                }
             }),
         }
     }

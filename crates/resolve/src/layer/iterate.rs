@@ -17,6 +17,7 @@ mod scrub;
 pub use ask::{Plans, plan_message};
 
 use super::{Hooks, Layer, QueryContext};
+use crate::flags::QueryFlags;
 use crate::state::State;
 
 /// The name in the stack.
@@ -36,6 +37,9 @@ impl Layer for Iterate {
     }
 
     fn produce(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
+        if ctx.query.cut.is_none() && ctx.query.flags.contains(QueryFlags::ALWAYS_CUT) {
+            ctx.query.cut = Some(cut::find(ctx));
+        }
         if state == State::Produce && glue::answers(ctx) { State::Consume } else { state }
     }
 

@@ -155,7 +155,7 @@ fn flags(settings: &Settings, checking_disabled: bool) -> QueryFlags {
     flags.set(QueryFlags::REORDER_RR, settings.reorder_rr);
     flags.set(QueryFlags::DNSSEC_WANT, !settings.trust_anchors.is_empty());
     flags.set(QueryFlags::DNSSEC_CD, checking_disabled);
-    flags
+    flags | settings.flags
 }
 
 /// The /32 or /56 that a client's requests are counted under.

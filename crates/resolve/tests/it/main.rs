@@ -7,5 +7,6 @@ mod intake;
 mod sharing;
 mod sockets;
 mod spoofing;
+mod switches;
 mod walking;
 mod world;

@@ -10,6 +10,7 @@ use dns::edns::OptRecord;
 use dns::message::Section;
 use dns::rdata::text::parse_rdata_text;
 use dns::{Class, Composer, Header, Message, Name, Rcode, Rrset, Rtype};
+use resolve::flags::QueryFlags;
 use resolve::{
     Action, Client, ClientProtocol, ExchangeFault, ExchangeId, Mono, Now, ReplyVerdict, Resolver,
     ResolverParts, Settings, UnixTime, Via,
@@ -234,6 +235,8 @@ pub(crate) struct World<F> {
     open: Vec<ExchangeId>,
     /// Exchanges that can be open at the same time.
     pub(crate) sockets: usize,
+    /// What requests bring with them.
+    pub(crate) switches: QueryFlags,
 }
 
 /// The only root server.
@@ -267,6 +270,7 @@ impl<F: FnMut(&Asked) -> Does> World<F> {
             tokens: 0,
             open: Vec::new(),
             sockets: usize::MAX,
+            switches: QueryFlags::empty(),
         }
     }
 
@@ -296,7 +300,7 @@ impl<F: FnMut(&Asked) -> Does> World<F> {
         };
         self.pending.push((self.tokens, self.now));
         let now = self.reading();
-        self.resolver.handle_request(now, client, wire);
+        self.resolver.handle_request_with(now, client, wire, self.switches);
         self.drain();
         self.tokens
     }
