@@ -96,8 +96,7 @@ fn surroundings() -> String {
     // The instructions that valgrind knows and that the C library has variants for.
     let known = ["sse4_2", "avx2", "erms"].map(|flag| (flag, flags.split(' ').any(|f| f == flag)));
     let known: Vec<&str> = known.iter().filter(|(_, there)| *there).map(|(f, _)| *f).collect();
-    let (rustc, valgrind) =
-        (first_line("rustc", "--version"), first_line("valgrind", "--version"));
+    let (rustc, valgrind) = (first_line("rustc", "--version"), first_line("valgrind", "--version"));
     format!("{rustc}, {libc}, {valgrind}, {} {}", std::env::consts::ARCH, known.join(" "))
 }
 

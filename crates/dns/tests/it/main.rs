@@ -2,6 +2,7 @@
 //! a zone signed by BIND.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod hickory;
 mod messages;
 mod signed;
 mod text;

@@ -14,7 +14,8 @@ use proptest::sample::{Index, select};
 
 use crate::text::good_vectors;
 
-const SECTIONS: [Section; 3] = [Section::Answer, Section::Authority, Section::Additional];
+pub(crate) const SECTIONS: [Section; 3] =
+    [Section::Answer, Section::Authority, Section::Additional];
 
 /// Types with embedded names that `domain` takes for opaque; a pointer in them stays as it is.
 const OPAQUE_TO_DOMAIN: [Rtype; 9] = [
@@ -144,7 +145,7 @@ fn check(wire: &[u8]) -> Result<(), TestCaseError> {
 }
 
 /// A name from few labels, so that suffixes are shared.
-fn names() -> impl Strategy<Value = Name> {
+pub(crate) fn names() -> impl Strategy<Value = Name> {
     let label = prop_oneof![
         5 => select(vec![&b"a"[..], b"B", b"www", b"example", b"Example", b"com", b"\x00\xff."])
             .prop_map(<[u8]>::to_vec),
@@ -171,7 +172,7 @@ fn typed_rdata() -> impl Strategy<Value = (Rtype, Vec<u8>)> {
     ]
 }
 
-fn sets() -> impl Strategy<Value = Vec<(usize, Rrset)>> {
+pub(crate) fn sets() -> impl Strategy<Value = Vec<(usize, Rrset)>> {
     let set = (0..3usize, names(), typed_rdata(), 0u32..1 << 31).prop_map(
         |(section, owner, (rtype, rdata), ttl)| {
             let mut set = Rrset::new(owner, rtype, Class::IN, ttl);
@@ -185,7 +186,7 @@ fn sets() -> impl Strategy<Value = Vec<(usize, Rrset)>> {
     })
 }
 
-fn compose(question: &Name, sets: &[(usize, Rrset)], opt: bool) -> Vec<u8> {
+pub(crate) fn compose(question: &Name, sets: &[(usize, Rrset)], opt: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let mut header = Header { id: 7, ..Header::default() };
     header.set_qr(true);
