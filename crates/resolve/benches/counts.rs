@@ -112,7 +112,7 @@ impl World {
                     let reply = serve(target.address, &wire);
                     let _over = self.resolver.handle_reply(now, id, Ok(&reply));
                 }
-                Action::Cancel { .. } | Action::Drop { .. } => {}
+                Action::Cancel { .. } | Action::Drop { .. } | Action::Mirror { .. } => {}
             }
         }
     }
