@@ -31,6 +31,11 @@ pub struct Counters {
     pub upstream_timeouts: u64,
     /// Datagrams that pretended to be replies (RFC 5452 §9).
     pub near_misses: u64,
+    /// Signatures that were checked, what that cost in verifications of P-256, and SHA-1 blocks that
+    /// were hashed for proofs by NSEC3.
+    pub crypto_operations: u64,
+    pub crypto_work: u64,
+    pub hash_blocks: u64,
     /// Replies that failed validation.
     pub bogus_replies: u64,
     /// Questions answered from the failure cache (RFC 9520).

@@ -97,21 +97,26 @@ pub const SECTION_SETS_MAX: usize = 128;
 /// Signatures checked for one message. The largest honest one is a denial by NSEC3 behind two
 /// aliases: seven (CVE-2023-50387).
 pub const MESSAGE_CRYPTO_OPERATIONS_MAX: u32 = 16;
-/// Work of the signatures checked for one message, in verifications of P-256: a denial by NSEC3 in
-/// a zone signed with Ed448, the dearest there is, costs 88.
-pub const MESSAGE_CRYPTO_WORK_MAX: u32 = 96;
+/// Work of the signatures checked for one message, in verifications of P-256: seven of Ed448 come to
+/// 42.
+pub const MESSAGE_CRYPTO_WORK_MAX: u32 = 48;
 /// Signatures of one message that may fail. Honest zones have none, or one per set while a key
 /// rolls badly.
 pub const MESSAGE_CRYPTO_FAILURES_MAX: u32 = 4;
+/// Work of those: a failure with the dearest key there is, and some cheap ones.
+pub const MESSAGE_CRYPTO_FAILED_WORK_MAX: u32 = 28;
 /// SHA-1 blocks hashed for one message (CVE-2023-50868).
 pub const MESSAGE_HASH_BLOCKS_MAX: u32 = 256;
 /// Signatures checked for one request: a cold name behind two aliases, four zones deep each, needs
 /// some forty.
 pub const REQUEST_CRYPTO_OPERATIONS_MAX: u32 = 64;
-/// Work of the signatures checked for one request.
-pub const REQUEST_CRYPTO_WORK_MAX: u32 = 256;
+/// Work of the signatures checked for one request: some four milliseconds. Who needs more finds what
+/// was checked so far in the store the next time.
+pub const REQUEST_CRYPTO_WORK_MAX: u32 = 96;
 /// Signatures of one request that may fail: two bad messages and the good ones after them.
 pub const REQUEST_CRYPTO_FAILURES_MAX: u32 = 8;
+/// Work of those: an attack must not cost more than some two milliseconds.
+pub const REQUEST_CRYPTO_FAILED_WORK_MAX: u32 = 48;
 /// SHA-1 blocks hashed for one request.
 pub const REQUEST_HASH_BLOCKS_MAX: u32 = 600;
 /// SHA-1 blocks hashed for one look at a chain of NSEC3 that is kept: three names with fifty

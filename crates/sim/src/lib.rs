@@ -16,6 +16,7 @@ pub mod net;
 pub mod oracle;
 pub mod rpl;
 pub mod sign;
+pub mod signed;
 pub mod simulate;
 pub mod text;
 pub mod trace;

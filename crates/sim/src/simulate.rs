@@ -95,7 +95,8 @@ impl Wishes {
         self.opt.as_ref().is_some_and(|opt| opt.dnssec_ok)
     }
 
-    fn query(&self, id: u16, question: &Question) -> Vec<u8> {
+    /// The message with RD set.
+    pub fn query(&self, id: u16, question: &Question) -> Vec<u8> {
         let opt = self.opt.clone();
         let mut query = Scripted { question: Some(question.clone()), opt, ..Scripted::default() };
         query.header.set_rd(true);

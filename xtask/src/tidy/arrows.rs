@@ -35,6 +35,7 @@ const ROOMS: &[Room] = &[
             "thiserror",
             "aws-lc-rs",
             "num-bigint",
+            "crrl",
             "ed448-goldilocks",
         ],
         tests: &["domain", "hickory-proto"],

@@ -11,6 +11,8 @@ pub struct Budget {
     pub work: u32,
     /// Verifications that may fail.
     pub failures: u32,
+    /// Work of verifications that may fail. One is only begun if its failure could be paid.
+    pub failed_work: u32,
     /// SHA-1 blocks for NSEC3 hashes.
     pub hash_blocks: u32,
 }
@@ -28,6 +30,7 @@ impl Budget {
             operations: self.operations.min(other.operations),
             work: self.work.min(other.work),
             failures: self.failures.min(other.failures),
+            failed_work: self.failed_work.min(other.failed_work),
             hash_blocks: self.hash_blocks.min(other.hash_blocks),
         }
     }
@@ -41,20 +44,25 @@ impl Budget {
             operations: rest(self.operations, share.operations, left.operations),
             work: rest(self.work, share.work, left.work),
             failures: rest(self.failures, share.failures, left.failures),
+            failed_work: rest(self.failed_work, share.failed_work, left.failed_work),
             hash_blocks: rest(self.hash_blocks, share.hash_blocks, left.hash_blocks),
         }
     }
 
     /// Pays for a verification.
     pub fn pay_operation(&mut self, cost: u32) -> Result<(), Spent> {
+        if self.failures == 0 || self.failed_work < cost {
+            return Err(Spent);
+        }
         self.operations = self.operations.checked_sub(1).ok_or(Spent)?;
         self.work = self.work.checked_sub(cost).ok_or(Spent)?;
         Ok(())
     }
 
-    /// Notes that a verification failed.
-    pub fn pay_failure(&mut self) -> Result<(), Spent> {
+    /// Notes that a verification of this cost failed.
+    pub fn pay_failure(&mut self, cost: u32) -> Result<(), Spent> {
         self.failures = self.failures.checked_sub(1).ok_or(Spent)?;
+        self.failed_work = self.failed_work.checked_sub(cost).ok_or(Spent)?;
         Ok(())
     }
 

@@ -82,7 +82,7 @@ pub(super) fn verify_with(
         fault = fault.max(SetFault::NoKey);
         for key in fitting.take(KEYS_PER_TAG_MAX) {
             let Ok(public) = key.public_key() else {
-                budget.pay_failure().map_err(|_| SetFault::Budget)?;
+                budget.pay_failure(1).map_err(|_| SetFault::Budget)?;
                 continue;
             };
             budget.pay_operation(public.cost()).map_err(|_| SetFault::Budget)?;
@@ -94,7 +94,7 @@ pub(super) fn verify_with(
                 return Ok(verified(&rrsig, set, now));
             }
             fault = fault.max(SetFault::Mismatch);
-            budget.pay_failure().map_err(|_| SetFault::Budget)?;
+            budget.pay_failure(public.cost()).map_err(|_| SetFault::Budget)?;
         }
     }
     Err(fault)

@@ -11,7 +11,7 @@ mod synthesis;
 
 use store::cache::Rank;
 
-use super::{Hooks, Layer, QueryContext};
+use super::{Hooks, Layer, QueryContext, iterate};
 use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
 use crate::limits::ALIASES_MAX;
@@ -105,7 +105,7 @@ impl Standard {
         let query = &*ctx.query;
         let anchors = &ctx.core.settings.trust_anchors;
         Standard {
-            checking_disabled: query.flags.intersects(QueryFlags::DNSSEC_CD | QueryFlags::STUB),
+            checking_disabled: query.flags.contains(QueryFlags::DNSSEC_CD) || iterate::is_stub(ctx),
             is_covered: anchors.closest_for(&query.name, query.rtype).is_some(),
             is_address: matches!(query.purpose, Purpose::Address { .. }),
         }

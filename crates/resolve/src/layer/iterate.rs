@@ -15,6 +15,7 @@ mod referral;
 mod scrub;
 
 pub use ask::{Plans, plan_message};
+pub(crate) use cut::is_stub;
 
 use super::{Hooks, Layer, QueryContext};
 use crate::flags::QueryFlags;

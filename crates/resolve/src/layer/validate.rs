@@ -21,13 +21,12 @@ pub use chain::{Chain, Delegation};
 use chain::{Pending, note_ds, take_deliveries};
 pub(crate) use sets::claims_expansion;
 
-use super::{Hooks, Layer, QueryContext, RequestContext};
+use super::{Hooks, Layer, QueryContext, RequestContext, iterate};
 use crate::extended_error::Verdict;
-use crate::flags::QueryFlags;
 use crate::limits::{
-    BOGUS_REPLIES_MAX, MESSAGE_CRYPTO_FAILURES_MAX, MESSAGE_CRYPTO_OPERATIONS_MAX,
-    MESSAGE_CRYPTO_WORK_MAX, MESSAGE_HASH_BLOCKS_MAX, TCP_PER_ADDRESS_MAX, UDP_PER_ADDRESS_MAX,
-    USELESS_REPLIES_MAX,
+    BOGUS_REPLIES_MAX, MESSAGE_CRYPTO_FAILED_WORK_MAX, MESSAGE_CRYPTO_FAILURES_MAX,
+    MESSAGE_CRYPTO_OPERATIONS_MAX, MESSAGE_CRYPTO_WORK_MAX, MESSAGE_HASH_BLOCKS_MAX,
+    TCP_PER_ADDRESS_MAX, UDP_PER_ADDRESS_MAX, USELESS_REPLIES_MAX,
 };
 use crate::query::{Outcome, Purpose};
 use crate::reply::{Reply, Source};
@@ -42,6 +41,7 @@ const MESSAGE_BUDGET: Budget = Budget {
     operations: MESSAGE_CRYPTO_OPERATIONS_MAX,
     work: MESSAGE_CRYPTO_WORK_MAX,
     failures: MESSAGE_CRYPTO_FAILURES_MAX,
+    failed_work: MESSAGE_CRYPTO_FAILED_WORK_MAX,
     hash_blocks: MESSAGE_HASH_BLOCKS_MAX,
 };
 
@@ -127,7 +127,7 @@ fn judge(ctx: &mut QueryContext<'_>, reply: &mut Reply, outcome: &mut Outcome) -
         return Ok(());
     }
     let settings = ctx.core.settings.clone();
-    if settings.trust_anchors.is_empty() || ctx.query.flags.contains(QueryFlags::STUB) {
+    if settings.trust_anchors.is_empty() || iterate::is_stub(ctx) {
         sets::drop_needless_proofs(reply, outcome);
         return Ok(());
     }
@@ -199,6 +199,10 @@ fn validate_negative(
 
 /// Takes what a message has cost from what its request may spend.
 fn spend(ctx: &mut QueryContext<'_>, share: Budget, left: Budget) {
+    let counters = &mut ctx.core.counters;
+    counters.crypto_operations += u64::from(share.operations - left.operations);
+    counters.crypto_work += u64::from(share.work - left.work);
+    counters.hash_blocks += u64::from(share.hash_blocks - left.hash_blocks);
     let chain = &mut ctx.request.chain;
     chain.budget = chain.budget.after(share, left);
 }

@@ -68,7 +68,8 @@ fn keys(zone: &Zone, ds: Vec<u8>, budget: &mut Budget) -> Result<KeySet, Judgeme
 
 /// What the primitives make of an answer.
 fn validate(zone: &Zone, ds: Vec<u8>, asked: &Question) -> Judgement {
-    let mut budget = Budget { operations: 64, work: 256, failures: 16, hash_blocks: 600 };
+    let mut budget =
+        Budget { operations: 64, work: 256, failures: 16, failed_work: 64, hash_blocks: 600 };
     // A DS of an unknown kind settles the matter before any key is looked at.
     let keys = match keys(zone, ds, &mut budget) {
         Ok(keys) => keys,

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod amplification;
+mod gates;
 mod rolls;
 mod scenarios;
 mod seeds;
 mod sharing;
 mod spoofing;
 mod town;
+mod validation;

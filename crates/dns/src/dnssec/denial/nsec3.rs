@@ -121,21 +121,26 @@ impl<'a> Nsec3s<'a> {
         if !name.is_below(self.zone) {
             return Err(DenialFault::Missing);
         }
-        let mut next_closer = name.clone();
-        let mut next_hash = self.hash(&next_closer, budget)?;
-        while next_closer.len() > self.zone.len() {
-            let Some(encloser) = next_closer.parent() else { break };
-            let hash = self.hash(&encloser, budget)?;
-            if let Some(found) = self.at(&hash) {
-                // An ancestor's delegation or DNAME proves nothing about what is below it
-                // (RFC 5155 §8.3, RFC 6840 §4.1).
-                if found.is_delegation() || found.view.has_type(Rtype::DNAME) {
-                    return Err(DenialFault::Missing);
-                }
-                let covering = self.covering(&next_hash).ok_or(DenialFault::Missing)?;
+        // From the zone downwards, so that the many labels of a made-up name cost nothing: once the
+        // next closer name is denied nothing below it has to be hashed.
+        let mut above: Option<&Nsec3<'a>> = None;
+        for labels in self.zone.label_count()..=name.label_count() {
+            let hash = self.hash(&name.suffix(labels), budget)?;
+            let matching = self.at(&hash);
+            let Some(found) = above.filter(|_| matching.is_none()) else {
+                above = matching;
+                continue;
+            };
+            above = None;
+            // An ancestor's delegation or DNAME proves nothing about what is below it
+            // (RFC 5155 §8.3, RFC 6840 §4.1).
+            if found.is_delegation() || found.view.has_type(Rtype::DNAME) {
+                return Err(DenialFault::Missing);
+            }
+            if let Some(covering) = self.covering(&hash) {
+                let encloser = name.suffix(labels - 1);
                 return Ok(Closest { encloser, opt_out: covering.view.is_opt_out() });
             }
-            (next_closer, next_hash) = (encloser, hash);
         }
         Err(DenialFault::Missing)
     }

@@ -17,7 +17,7 @@ fn nsec(owner: &str, next: &str, types: &[Rtype]) -> Rrset {
 }
 
 fn budget() -> Budget {
-    Budget { operations: 0, work: 0, failures: 0, hash_blocks: 1000 }
+    Budget { operations: 0, work: 0, failures: 0, failed_work: 0, hash_blocks: 1000 }
 }
 
 const APEX: &[Rtype] = &[Rtype::SOA, Rtype::NS, Rtype::DNSKEY];
@@ -151,7 +151,8 @@ mod rfc5155 {
     fn hashing_is_paid_for() {
         let zone = name("example");
         let apex = nsec3(APEX, 0, NS1, &[Rtype::NS, Rtype::SOA]);
-        let mut poor = Budget { operations: 0, work: 0, failures: 0, hash_blocks: 20 };
+        let mut poor =
+            Budget { operations: 0, work: 0, failures: 0, failed_work: 0, hash_blocks: 20 };
         let found = prove_nxdomain(&zone, &[&apex], &name("a.b.c.d.e.f.example"), &mut poor);
         assert_eq!(found, Err(DenialFault::Budget));
         let mut many = nsec3(APEX, 0, NS1, &[Rtype::SOA]);

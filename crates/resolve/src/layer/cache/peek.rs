@@ -6,7 +6,7 @@ use store::cache::denial::Chains;
 use store::cache::entry::{Body, SignedSet};
 use store::cache::{ApexHit, Hit, Rank};
 
-use super::super::QueryContext;
+use super::super::{QueryContext, iterate};
 use super::Standard;
 use super::synthesis::{self, Question};
 use crate::query::{KnownCut, Outcome};
@@ -52,7 +52,7 @@ pub(super) fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     // What no anchor covers may be another zone of that name than the one that the proofs are of,
     // and stubs are asked for what the rest of the world does not see.
     if standard.is_covered
-        && !ctx.query.flags.contains(crate::flags::QueryFlags::STUB)
+        && !iterate::is_stub(ctx)
         && let Some((zone, chains)) = zone
     {
         let question = Question { zone: &zone, name: &name, rtype };

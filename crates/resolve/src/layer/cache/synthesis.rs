@@ -106,7 +106,8 @@ fn by_nsec_chain(cache: &mut Cache, now: u64, question: &Question<'_>) -> Option
 fn proves(question: &Question<'_>, sets: &[&Rrset]) -> Option<Outcome> {
     let &Question { zone, name, rtype } = question;
     // NSEC costs no arithmetic.
-    let mut nothing = Budget { operations: 0, work: 0, failures: 0, hash_blocks: 0 };
+    let mut nothing =
+        Budget { operations: 0, work: 0, failures: 0, failed_work: 0, hash_blocks: 0 };
     if denial::prove_no_data(zone, sets, name, rtype, &mut nothing).is_ok() {
         return Some(Outcome::NoData);
     }

@@ -11,6 +11,7 @@ use crate::flags::QueryFlags;
 use crate::limits::SERVERS_MAX;
 use crate::query::{KnownCut, Purpose};
 use crate::root_hints;
+use crate::settings::{Forward, ForwardKind};
 use crate::zone_cut::{Lookup, NameServer, Servers, ZoneCut};
 
 /// Servers whose addresses are looked up in the store for one zone at first; the others only if
@@ -93,7 +94,17 @@ fn root(ctx: &mut QueryContext<'_>, primed: Vec<Name>) -> ZoneCut {
 }
 
 fn forwarded(ctx: &QueryContext<'_>) -> Option<ZoneCut> {
-    let forward = match &ctx.request.forward {
+    let forward = rule(ctx)?;
+    Some(ZoneCut::forward(
+        forward.suffix.clone(),
+        forward.kind,
+        std::sync::Arc::new(forward.targets.clone()),
+    ))
+}
+
+/// The forwarding rule for the current query: the request's own, or the closest of the settings.
+fn rule<'a>(ctx: &'a QueryContext<'_>) -> Option<&'a Forward> {
+    match &ctx.request.forward {
         Some(forward) => Some(&**forward),
         None => ctx
             .core
@@ -102,12 +113,13 @@ fn forwarded(ctx: &QueryContext<'_>) -> Option<ZoneCut> {
             .iter()
             .filter(|forward| ctx.query.name.is_at_or_below(&forward.suffix))
             .max_by_key(|forward| forward.suffix.len()),
-    }?;
-    Some(ZoneCut::forward(
-        forward.suffix.clone(),
-        forward.kind,
-        std::sync::Arc::new(forward.targets.clone()),
-    ))
+    }
+}
+
+/// Does the current query go to a stub, whose answers are not validated?
+pub(crate) fn is_stub(ctx: &QueryContext<'_>) -> bool {
+    let is_stub = |forward: &Forward| forward.kind == ForwardKind::Stub;
+    ctx.query.flags.contains(QueryFlags::STUB) || rule(ctx).is_some_and(is_stub)
 }
 
 /// Adds addresses that the store knows, for so many servers that have none yet.

@@ -16,8 +16,8 @@ use super::super::QueryContext;
 use crate::extended_error::Verdict;
 use crate::flags::QueryFlags;
 use crate::limits::{
-    REQUEST_CRYPTO_FAILURES_MAX, REQUEST_CRYPTO_OPERATIONS_MAX, REQUEST_CRYPTO_WORK_MAX,
-    REQUEST_HASH_BLOCKS_MAX,
+    REQUEST_CRYPTO_FAILED_WORK_MAX, REQUEST_CRYPTO_FAILURES_MAX, REQUEST_CRYPTO_OPERATIONS_MAX,
+    REQUEST_CRYPTO_WORK_MAX, REQUEST_HASH_BLOCKS_MAX,
 };
 use crate::query::{Outcome, Purpose, Query};
 use crate::reply::Reply;
@@ -80,6 +80,7 @@ impl Default for Chain {
                 operations: REQUEST_CRYPTO_OPERATIONS_MAX,
                 work: REQUEST_CRYPTO_WORK_MAX,
                 failures: REQUEST_CRYPTO_FAILURES_MAX,
+                failed_work: REQUEST_CRYPTO_FAILED_WORK_MAX,
                 hash_blocks: REQUEST_HASH_BLOCKS_MAX,
             },
             secure: None,
@@ -220,9 +221,11 @@ fn denied(ctx: &mut QueryContext<'_>, zone: &Name, proofs: &[SignedSet]) -> Opti
         .map(|rrsig| rrsig.signer())?;
     let sets: Vec<&Rrset> =
         proofs.iter().filter(|signed| signed.rank.is_secure()).map(|signed| &signed.set).collect();
-    let budget = &mut ctx.request.chain.budget;
-    let found = dns::dnssec::denial::prove_no_ds(&parent, &sets, zone, budget).ok()?;
-    Some(match found {
+    let share = ctx.request.chain.budget;
+    let mut budget = share;
+    let found = dns::dnssec::denial::prove_no_ds(&parent, &sets, zone, &mut budget);
+    super::spend(ctx, share, budget);
+    Some(match found.ok()? {
         NoDs::Unsigned | NoDs::OptOut => Delegation::Insecure,
         NoDs::NotACut | NoDs::NoName => Delegation::NotACut,
     })
