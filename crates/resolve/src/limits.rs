@@ -144,8 +144,13 @@ pub const ANCHOR_KEYS_MAX: usize = 32;
 pub const ANCHOR_FILE_BYTES_MAX: u64 = 256 * 1024;
 /// What may be spent on the signatures of revoked keys over one DNSKEY set, which was validated
 /// already.
-pub const ANCHOR_CHECK: Budget =
-    Budget { operations: 8, work: 64, failures: MESSAGE_CRYPTO_FAILURES_MAX, hash_blocks: 0 };
+pub const ANCHOR_CHECK: Budget = Budget {
+    operations: 8,
+    work: 64,
+    failures: MESSAGE_CRYPTO_FAILURES_MAX,
+    failed_work: crate::limits::MESSAGE_CRYPTO_FAILED_WORK_MAX,
+    hash_blocks: 0,
+};
 /// Least time between two looks at the keys of a trust point, also if more is asked for: a setting
 /// of zero must not keep the process busy.
 pub const ANCHOR_REFRESH_MIN: Duration = Duration::from_millis(100);
