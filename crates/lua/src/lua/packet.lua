@@ -1,4 +1,4 @@
--- `kres.packet` and `kres.rrset`: messages and sets of records outside of any request.
+-- `kres.packet`: messages, outside of any request and of a request under way.
 local M, G = ...
 local raw = M.raw
 local bit = require('bit')
@@ -6,169 +6,8 @@ local bit = require('bit')
 local kres = G.kres
 local compose = M.wrap(raw.kres.compose_packet, M.refuse)
 local parse = M.wrap(raw.kres.parse_packet, M.refuse)
-local rdata_text = M.wrap(raw.kres.rdata_text, M.refuse)
 local names_equal = raw.kres.names_equal
-
--- One record as a line: the owner in a column of its own, the class left out.
-local function line(owner, ttl, rtype, rdata)
-	return string.format('%-20s\t%d\t%s\t%s', kres.dname2str(owner), ttl, kres.tostring.type[rtype],
-		rdata_text(rtype, rdata))
-end
-
-function kres.rr2str(rr)
-	if type(rr) ~= 'table' or type(rr.owner) ~= 'string' or type(rr.rdata) ~= 'string'
-		or type(rr.type) ~= 'number' then
-		M.refuse('expected a record: { owner, ttl, class, type, rdata }')
-	end
-	return line(rr.owner, rr.ttl or 0, rr.type, rr.rdata)
-end
-
--- A number that a record can have.
-local function number(value, most, what)
-	if type(value) ~= 'number' or value < 0 or value > most or value % 1 ~= 0 then
-		M.refuse(string.format('%s must be a number within <0, %d>', what, most))
-	end
-	return value
-end
-
-local function name(value, what)
-	if type(value) ~= 'string' then
-		M.refuse(what .. ' must be a name in wire format')
-	end
-	kres.dname2str(value)
-	return value
-end
-
--- Sets of records.
-
-local rrset = {}
-local rrset_meta = { __opaque = true }
-rrset_meta.__index = function (set, key)
-	return rrset[key] or set.fields[key]
-end
-
-kres.rrset = setmetatable({}, {
-	__opaque = true,
-	__tostring = function () return 'ctype<struct knot_rrset>' end,
-	__call = function (_, owner, rtype, rclass, ttl)
-		return setmetatable({
-			fields = {
-				_owner = owner and name(owner, 'owner'),
-				type = number(rtype or 0, 65535, 'type'),
-				rclass = number(rclass or kres.class.IN, 65535, 'class'),
-				_ttl = number(ttl or 0, 4294967295, 'ttl'),
-			},
-			list = {},
-		}, rrset_meta)
-	end,
-})
-
-function rrset.owner(set)
-	return set.fields._owner
-end
-
-function rrset.ttl(set, value)
-	if value ~= nil then
-		set.fields._ttl = number(value, 4294967295, 'ttl')
-	end
-	return set.fields._ttl
-end
-
-function rrset.class(set, value)
-	if value ~= nil then
-		set.fields.rclass = number(value, 65535, 'class')
-	end
-	return set.fields.rclass
-end
-
-function rrset.rdcount(set)
-	return #set.list
-end
-
-function rrset.add_rdata(set, rdata, length)
-	if type(rdata) ~= 'string' then
-		M.refuse('rdata must be a string of octets')
-	end
-	set.list[#set.list + 1] = rdata:sub(1, length or #rdata)
-	return true
-end
-
-function rrset.rdata(set, i)
-	return set.list[i + 1]
-end
-
-function rrset.get(set, i)
-	local rdata = set.list[i + 1]
-	return rdata and {
-		owner = set.fields._owner, ttl = set.fields._ttl, class = set.fields.rclass,
-		type = set.fields.type, rdata = rdata,
-	}
-end
-
-function rrset.tostring(set, i)
-	local rdata = set.list[i + 1]
-	return rdata and rdata_text(set.fields.type, rdata)
-end
-
-function rrset.txt_dump(set)
-	local out = {}
-	for i, rdata in ipairs(set.list) do
-		out[i] = line(set.fields._owner or '\0', set.fields._ttl, set.fields.type, rdata) .. '\n'
-	end
-	return table.concat(out)
-end
-rrset_meta.__tostring = rrset.txt_dump
-
-function rrset.txt_fields(set, i)
-	return {
-		owner = kres.dname2str(set.fields._owner), ttl = tostring(set.fields._ttl),
-		class = kres.tostring.class[set.fields.rclass], type = kres.tostring.type[set.fields.type],
-		rdata = set:tostring(i),
-	}
-end
-
-function rrset.is_rrsig(set)
-	return set.fields.type == kres.type.RRSIG
-end
-
--- The type that a set is about: for signatures the one they cover.
-function rrset.type_covered(set)
-	if set:is_rrsig() and set.list[1] then
-		return set.list[1]:byte(1) * 256 + set.list[1]:byte(2)
-	end
-	return set.fields.type
-end
-
-function rrset.merge_rdata(set, other)
-	for _, rdata in ipairs(other.list) do
-		set.list[#set.list + 1] = rdata
-	end
-	return true
-end
-
--- Records of a list by owner, type and class.
-local function group(list)
-	local sets = {}
-	for _, rr in ipairs(list) do
-		local found
-		for _, set in ipairs(sets) do
-			local f = set.fields
-			if f.type == rr.type and f.rclass == rr.class and select(2, names_equal(f._owner, rr.owner)) then
-				found = set
-				break
-			end
-		end
-		if not found then
-			found = kres.rrset(rr.owner, rr.type, rr.class, rr.ttl)
-			sets[#sets + 1] = found
-		end
-		found:add_rdata(rr.rdata)
-	end
-	return sets
-end
-M.group_records = group
-
--- Messages.
+local number, name = M.number_within, M.wire_name
 
 local live = raw._request
 local live_head, live_set = M.wrap(live.packet_head, M.refuse), M.wrap(live.packet_set, M.refuse)
@@ -178,11 +17,10 @@ local live_put, live_clear = M.wrap(live.packet_put, M.refuse), M.wrap(live.pack
 local live_wire, live_edns = M.wrap(live.packet_wire, M.refuse), M.wrap(live.packet_edns, M.refuse)
 
 local packet = {}
-local packet_meta = { __opaque = true }
-M.packet_meta = packet_meta
+local packet_meta = {}
 
 -- Messages of a request under way: the same methods, but what they read and write is there.
-local live_meta = { __opaque = true }
+local live_meta = {}
 
 local fields = {
 	size = function (p) return #p:towire() end,
@@ -198,27 +36,25 @@ packet_meta.__index = function (p, key)
 	return field and field(p) or nil
 end
 
--- A new message with room for `what` octets, or the message that these octets are.
-kres.packet = setmetatable({}, {
-	__opaque = true,
-	__tostring = function () return 'ctype<struct knot_pkt>' end,
-	__call = function (_, what)
-		if type(what) == 'string' then
-			local p = parse(what)
-			p.limit = math.max(#what, 512)
-			p.section_number = 0
-			return setmetatable(p, packet_meta)
-		end
-		local size = number(what, 65535, 'size')
-		if size < 12 then
-			M.refuse('a packet has at least 12 octets')
-		end
-		return setmetatable({
-			msg_id = math.random(0, 65535), flags = 0, code = 0, limit = size, section_number = 0,
-			[0] = {}, {}, {},
-		}, packet_meta)
-	end,
-})
+-- A new message with room for `what` octets, or the message that these octets are (which may
+-- follow the room, as `kres.packet(#wire, wire)`).
+local function construct(what, wire)
+	wire = type(what) == 'string' and what or wire
+	if wire ~= nil then
+		local p = parse(wire)
+		p.limit = math.max(type(what) == 'number' and what or #wire, 512)
+		p.section_number = 0
+		return setmetatable(p, packet_meta)
+	end
+	local size = number(what, 65535, 'size')
+	if size < 12 then
+		M.refuse('a packet has at least 12 octets')
+	end
+	return setmetatable({
+		msg_id = math.random(0, 65535), flags = 0, code = 0, limit = size, section_number = 0,
+		[0] = {}, {}, {},
+	}, packet_meta)
+end
 
 -- Reads, or with a second parameter writes, one bit of the flags.
 local function flag(mask)
@@ -308,8 +144,8 @@ function packet.begin(p, section)
 end
 
 function packet.put(p, owner, ttl, rclass, rtype, rdata)
-	if type(rdata) ~= 'string' then
-		M.refuse('rdata must be a string of octets')
+	if type(owner) ~= 'string' or type(rdata) ~= 'string' then
+		return nil, { code = -22, text = 'owner and rdata must be strings of octets' }
 	end
 	if getmetatable(p) == live_meta then
 		return live_put(p.number, p.kind, p.section_number, name(owner, 'owner'), ttl, rclass, rtype, rdata)
@@ -363,7 +199,7 @@ function packet.section(p, section)
 end
 
 function packet.rrsets(p, section)
-	return group(p[section])
+	return M.group_records(p[section])
 end
 
 -- The record `i` of a section, counted from 0, as a set of its own.
@@ -372,9 +208,7 @@ function packet.get(p, section, i)
 	if not rr then
 		return nil
 	end
-	local set = kres.rrset(rr.owner, rr.type, rr.class, rr.ttl)
-	set:add_rdata(rr.rdata)
-	return set
+	return M.group_records({ rr })[1]
 end
 
 function packet.parse(p)
@@ -456,8 +290,12 @@ function packet.tostring(p)
 	end
 	return table.concat(out)
 end
-packet_meta.__tostring = packet.tostring
-packet_meta.__len = function (p) return #p:towire() end
+
+local wrap_packet
+kres.packet, wrap_packet, M.packet_content = M.object_type('knot_pkt', {
+	construct = construct, methods = packet, fields = fields, text = packet.tostring,
+	length = function (p) return #p:towire() end,
+})
 
 local heads = { msg_id = 1, flags = 2, code = 3 }
 live_meta.__index = function (p, key)
@@ -475,10 +313,9 @@ live_meta.__newindex = function (p, key, value)
 		live_clear(p.number, p.kind, key)
 	end
 end
-live_meta.__tostring, live_meta.__len = packet.tostring, packet_meta.__len
 
 -- A message of a request: 'answer', 'reply' or 'ask'.
 function M.live_packet(req, kind)
-	return setmetatable(
-		{ number = req.number, kind = kind, section_number = 0, limit = 65535 }, live_meta)
+	return wrap_packet(setmetatable(
+		{ number = req.number, kind = kind, section_number = 0, limit = 65535 }, live_meta))
 end
