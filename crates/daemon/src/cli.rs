@@ -47,6 +47,11 @@ pub(crate) struct Options {
     #[arg(short = 'v', long = "verbose")]
     pub verbose: bool,
 
+    /// Run the configuration as at start, but open nothing, and stop; the exit status says
+    /// whether it is good
+    #[arg(long = "check")]
+    pub check: bool,
+
     /// Print the version and stop
     #[arg(short = 'V', long = "version", action = ArgAction::SetTrue)]
     pub version: bool,
@@ -97,7 +102,7 @@ impl Options {
 
     /// Are commands read from standard input?
     pub(crate) fn is_interactive(&self) -> bool {
-        !self.noninteractive && self.forks.is_none()
+        !self.noninteractive && self.forks.is_none() && !self.check
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct DaemonHost {
     pub(crate) watches: Rc<Watches>,
     run_directory: PathBuf,
     worker_count: u32,
+    /// The configuration is only looked at: nothing is opened, nobody is asked.
+    checking: bool,
     pub(crate) quitting: Cell<bool>,
     network: network::State,
     cache: cache::State,
@@ -53,6 +55,7 @@ impl DaemonHost {
         watches: Rc<Watches>,
         run_directory: PathBuf,
         worker_count: u32,
+        checking: bool,
     ) -> DaemonHost {
         DaemonHost::take_over_layers(&worker);
         let program = Rc::<RefCell<Weak<Program>>>::default();
@@ -63,6 +66,7 @@ impl DaemonHost {
             watches,
             run_directory,
             worker_count,
+            checking,
             quitting: Cell::new(false),
             network: network::State::default(),
             cache: cache::State::default(),

@@ -19,6 +19,7 @@ use tokio::task::{LocalSet, spawn_local};
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
 use crate::host::{CONTROL_DIRECTORY, DaemonHost, follow_anchors, run_modules, serve_inherited};
+use crate::listeners::Place as Endpoint;
 use crate::logging::{self, Level, log};
 use crate::program::{self, Program};
 use crate::signals::FinalSignals;
@@ -83,6 +84,7 @@ fn start(options: &Options) -> Result<u8> {
     }
     let descriptors = descriptors::raise_limit();
     if workers > 1
+        && !options.check
         && let Role::Parent(status) = supervisor::run(workers)?
     {
         return Ok(status);
@@ -175,10 +177,17 @@ async fn work(
     let worker = Rc::new(Worker::new(parts).context("event loop")?);
     let directory = std::env::current_dir().context("run directory")?;
     let watches = Rc::new(Watches::new().context("event loop")?);
-    let host = Rc::new(DaemonHost::new(worker.clone(), watches, directory, workers));
+    let checking = options.check;
+    let host = Rc::new(DaemonHost::new(worker.clone(), watches, directory, workers, checking));
 
     open_from_command_line(&host, options, sockets)?;
+    if !checking {
+        make_control_directory()?;
+    }
     let interpreter = configure(&host, options)?;
+    if checking {
+        return Ok(());
+    }
     // After the configuration, which expects to see its own endpoints only.
     open_control(&host)?;
     let callbacks = interpreter.query_callbacks(query_of).map_err(|error| anyhow!("{error}"))?;
@@ -248,15 +257,33 @@ fn open_from_command_line(
     Ok(())
 }
 
-/// Opens the control socket of this process.
-fn open_control(host: &Rc<DaemonHost>) -> Result<()> {
-    if std::env::var_os(NO_LISTEN).is_some() {
+/// Are there to be no default endpoints and no control socket?
+fn is_silent() -> bool {
+    std::env::var_os(NO_LISTEN).is_some()
+}
+
+/// Makes the directory of control sockets, which configurations expect.
+fn make_control_directory() -> Result<()> {
+    if is_silent() {
         return Ok(());
     }
     std::fs::create_dir_all(CONTROL_DIRECTORY)
-        .with_context(|| format!("directory '{CONTROL_DIRECTORY}' for control sockets"))?;
+        .with_context(|| format!("directory '{CONTROL_DIRECTORY}' for control sockets"))
+}
+
+/// Opens the control socket of this process, unless the configuration has done so.
+fn open_control(host: &Rc<DaemonHost>) -> Result<()> {
+    if is_silent() {
+        return Ok(());
+    }
     let path = Path::new(CONTROL_DIRECTORY).join(std::process::id().to_string());
-    Ok(host.listen_control(&path)?)
+    let is_open = host.worker.listeners.list().into_iter().any(|endpoint| match endpoint.place {
+        Endpoint::Unix(open) => {
+            open.canonicalize().ok() == path.canonicalize().ok() && path.exists()
+        }
+        Endpoint::Udp(_) | Endpoint::Tcp(_) => false,
+    });
+    if is_open { Ok(()) } else { Ok(host.listen_control(&path)?) }
 }
 
 /// Runs the configuration.

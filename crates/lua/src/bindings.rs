@@ -127,6 +127,7 @@ fn help(lua: &Lua) -> mlua::Result<Table> {
         let list = lua.create_table()?;
         for row in *rows {
             let entry = lua.create_table()?;
+            entry.raw_set("name", row.name)?;
             entry.raw_set("usage", row.usage)?;
             entry.raw_set("doc", row.doc)?;
             list.raw_push(entry)?;

@@ -23,11 +23,13 @@ mod queries;
 mod rules;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 18] = [
+const PRELUDE: [(&str, &str); 20] = [
     ("budget", include_str!("lua/budget.lua")),
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
     ("kres", include_str!("lua/kres.lua")),
+    ("objects", include_str!("lua/objects.lua")),
+    ("rrset", include_str!("lua/rrset.lua")),
     ("packet", include_str!("lua/packet.lua")),
     ("request", include_str!("lua/request.lua")),
     ("events", include_str!("lua/events.lua")),
@@ -245,6 +247,11 @@ impl Interpreter {
     pub fn handle_anchors_outdated(&self, file: &str) {
         let tell = self.internals.get::<Function>("anchors_outdated");
         self.enter(tell.and_then(|tell| tell.call::<()>(file)));
+    }
+
+    /// Stubs of all tables and functions for editors (LuaCATS), made of the running tables.
+    pub fn stubs(&self) -> Result<String, InterpreterError> {
+        Ok(self.internals.get::<Function>("stubs")?.call(())?)
     }
 
     /// Unloads all modules, which may write what they want to keep.

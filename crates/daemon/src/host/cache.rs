@@ -58,6 +58,17 @@ fn is_same(one: &str, other: &str) -> bool {
     known.is_some() && known == place(other)
 }
 
+/// Can a store be in this directory? One that is not there yet is made when the store is opened.
+fn check_directory(path: &Path) -> Result<(), HostError> {
+    let there = path.ancestors().find(|place| place.as_os_str().is_empty() || place.exists());
+    match there {
+        Some(place) if !place.as_os_str().is_empty() && !place.is_dir() => {
+            Err(HostError::refused(format!("'{}' is not a directory", place.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl DaemonHost {
     /// Puts another store below the resolver's cache; the old one is closed.
     fn put_store(&self, kv: Box<dyn Kv>) -> Result<(), HostError> {
@@ -85,6 +96,11 @@ impl DaemonHost {
     /// Opens a store in place of the one that is open, which stays if that fails. The same store
     /// under another spelling is made larger; it cannot be open twice.
     fn replace_store(&self, size: u64, storage: &str) -> Result<(), HostError> {
+        if self.checking {
+            let (_, path) = kv::parse_uri(storage).map_err(refused)?;
+            check_directory(Path::new(path))?;
+            return self.put_store(Box::new(memory::new(size).map_err(refused)?));
+        }
         let same = self.cache_current().filter(|(_, current)| is_same(current, storage));
         if same.is_some() && self.inspect(|kv| kv.grow(size))?.is_ok() {
             return Ok(());

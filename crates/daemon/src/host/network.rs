@@ -76,6 +76,12 @@ impl DaemonHost {
                 endpoint::display(address)
             )));
         }
+        if self.checking {
+            for place in [Place::Udp(address), Place::Tcp(address)] {
+                self.enter_unopened(place, "dns", freebind);
+            }
+            return Ok(());
+        }
         let refused = |error: endpoint::BindError| HostError::refused(error.to_string());
         let udp = endpoint::bind_udp(address, freebind).map_err(refused)?;
         let tcp = endpoint::bind_tcp(address, freebind).map_err(refused)?;
@@ -87,6 +93,12 @@ impl DaemonHost {
         })
     }
 
+    /// Enters an endpoint that is not to be opened.
+    fn enter_unopened(&self, place: Place, kind: &str, freebind: bool) {
+        let nothing = spawn_local(std::future::pending::<()>());
+        self.worker.listeners.add(place, kind, freebind, nothing.abort_handle());
+    }
+
     /// Opens a control socket.
     pub(crate) fn listen_control(&self, path: &Path) -> Result<(), HostError> {
         let failed = |source| HostError::System {
@@ -96,6 +108,10 @@ impl DaemonHost {
         let path = std::path::absolute(path).map_err(failed)?;
         if self.worker.listeners.is_open_path(&path) {
             return Err(failed(std::io::ErrorKind::AddrInUse.into()));
+        }
+        if self.checking {
+            self.enter_unopened(Place::Unix(path), "control", false);
+            return Ok(());
         }
         let listener = console::bind(&path).map_err(failed)?;
         let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;

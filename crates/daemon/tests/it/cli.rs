@@ -38,6 +38,7 @@ fn help_and_version_end_well() {
             "--noninteractive",
             "--quiet",
             "--verbose",
+            "--check",
             "--version",
             "--help",
             "[rundir]",
@@ -72,6 +73,30 @@ fn a_configuration_that_cannot_be_used_stops_the_start() {
     check_refused(&["-n"], Some("error('not today')"), &["config:1", "not today"]);
     check_refused(&["-n"], Some("cache.open(1*MB, 'redis://nowhere')"), &["redis"]);
     check_refused(&["-n"], Some("net.listen('192.0.2.1', 5353)"), &["192.0.2.1@5353"]);
+}
+
+#[test]
+fn a_configuration_is_checked_without_being_put_into_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let _taken = std::net::UdpSocket::bind(address).unwrap();
+    let good = format!(
+        "net.listen('{}', {})\nassert(#net.list() == 2)\ncache.size = 20*MB\n\
+         modules.load('stats')\nuser('root')\nprint('seen')\n",
+        address.ip(),
+        address.port()
+    );
+    std::fs::write(directory.path().join("config"), good).unwrap();
+    let output = run(directory.path(), &["--check"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("seen"));
+    let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert_eq!(files.len(), 1, "nothing but the configuration: {files:?}");
+    check_refused(&["--check"], Some("net.lisen('127.0.0.1')"), &["config:1", "listen"]);
+    check_refused(&["--check"], Some("cache.open(1*MB, 'redis://nowhere')"), &["redis"]);
+    check_refused(&["--check"], Some("cache.open(10, 'lmdb://.')"), &["10"]);
+    check_refused(&["--check"], Some("user('no such user')"), &["no such user"]);
 }
 
 #[test]

@@ -46,6 +46,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         call: resolve,
     },
     Binding {
+        name: "now",
+        usage: "ffi.C.kr_now()",
+        doc: "milliseconds on the clock of this turn",
+        call: now,
+    },
+    Binding {
         name: "ask_peers",
         usage: "map(command)",
         doc: "run a command on every instance and collect the results",
@@ -140,6 +146,10 @@ fn resolve(call: &Call<'_>, args: &Args) -> Answer {
     call.host.resolve(ResolveQuery { id, name, rr_type, class, flags, wire, wants_answer })?;
     call.state.last_query.set(id.0);
     call.ok(id.0)
+}
+
+fn now(call: &Call<'_>, _args: &Args) -> Answer {
+    call.ok(call.host.now_ms())
 }
 
 /// The flags named by a list.

@@ -177,6 +177,9 @@ fn dname2str(call: &Call<'_>, args: &Args) -> Answer {
         Value::Nil => Ok(MultiValue::new()),
         Value::String(wire) => {
             let wire = wire.as_bytes();
+            if wire.is_empty() {
+                return call.ok(".");
+            }
             // Octets behind the root label are not looked at.
             let (name, _) = Name::parse(&wire, 0)
                 .map_err(|fault| format!("not a name in wire format: {fault}"))?;

@@ -64,10 +64,8 @@ pub(super) fn flag_of(name: &str) -> Result<QueryFlag, Failure> {
 }
 
 fn option(call: &Call<'_>, args: &Args) -> Answer {
-    let Value::String(name) = args.value(0) else {
-        return Err("expected 'option(string name, [boolean value])'".into());
-    };
-    let flag = flag_of(&name.to_string_lossy())?;
+    let name = args.text(0).ok_or("expected 'option(string name, [boolean value])'")?;
+    let flag = flag_of(&name)?;
     match args.value(1) {
         Value::Nil => {}
         Value::Boolean(on) => call.host.set_flag(flag, on),

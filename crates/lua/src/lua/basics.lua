@@ -87,7 +87,13 @@ ffi.cdef('enum kres_rank { ' .. table.concat(ranks, ', ') .. ' };')
 -- Failed internal checks are logged and end their request only; these keys are kept for scripts.
 local debugging = { assertion_abort = false, assertion_fork = 5 * G.minute }
 G.debugging = setmetatable({}, {
-	__index = debugging,
+	__index = function (_, key)
+		local value = debugging[key]
+		if value == nil then
+			M.panic('invalid debugging option: ' .. tostring(key))
+		end
+		return value
+	end,
 	__newindex = function (_, key, value)
 		if debugging[key] == nil then
 			M.unknown_key('debugging', key, M.names(debugging))

@@ -62,7 +62,9 @@ function cache.clear(name, exact_name, rr_type, chunk_size, callback, prev_state
 		elseif chunk_size ~= nil or callback ~= nil then
 			M.refuse('cache.clear(): chunk_size and callback parameters not supported with rr_type')
 		end
-		return { count = clear_name(name, rr_type) }
+		-- A name and a type are one key, whether or not it was there.
+		clear_name(name, rr_type)
+		return { count = 1 }
 	end
 	chunk_size = chunk_size or CHUNK_SIZE
 	if type(chunk_size) ~= 'number' or chunk_size <= 0 then

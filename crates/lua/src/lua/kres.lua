@@ -30,18 +30,6 @@ setmetatable(kres.tostring.type, {
 		return type(number) == 'number' and string.format('TYPE%d', number) or nil
 	end,
 })
-setmetatable(kres.class, {
-	__index = function (_, key)
-		local number = type(key) == 'string' and tonumber(key:match('^CLASS(%d+)$'))
-		return number and number <= 65535 and number or nil
-	end,
-})
-setmetatable(kres.tostring.class, {
-	__index = function (_, number)
-		return type(number) == 'number' and string.format('CLASS%d', number) or nil
-	end,
-})
-
 kres.str2dname = M.wrap(raw.kres.str2dname)
 kres.dname2str = M.wrap(raw.kres.dname2str)
 kres.str2ip = M.wrap(raw.kres.str2ip)

@@ -53,7 +53,7 @@ local function run_here(command)
 	local function collect(ok, ...)
 		if not ok then
 			return { ok = false, message = M.describe((...)) }
-		elseif select('#', ...) > 1 then
+		elseif select('#', ...) ~= 1 then
 			return { ok = false, message = 'unexpected number of return values in map() response: '
 				.. 'only single return value is allowed, use kluautil.kr_table_pack() helper' }
 		end

@@ -242,7 +242,7 @@ M.assign_modules = function (value)
 		modules[#modules + 1] = spec
 	end
 	for _, key in ipairs(M.names(value)) do
-		configure(key, value[key])
+		modules[key] = value[key]
 	end
 end
 

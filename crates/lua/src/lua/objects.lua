@@ -29,6 +29,7 @@ function M.object_type(type_name, parts)
 		return object
 	end
 
+	M.classes[type_name:match('_(%a+)$')] = parts
 	local methods = {}
 	for key, method in pairs(parts.methods) do
 		methods[key] = function (object, ...)
@@ -142,8 +143,7 @@ end
 
 lru.get_ref = lru.get
 
--- For the table `kres`.
-function M.new_lru(capacity, value_type)
+function G.kres.lru(capacity, value_type)
 	if type(capacity) ~= 'number' or capacity < 1 then
 		M.refuse('expected kres.lru(number of entries)')
 	end

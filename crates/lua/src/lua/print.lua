@@ -29,12 +29,12 @@ local function of_function(fn, name)
 		params = { '?' }
 	end
 	local address = tostring(fn):gsub('^function: ', '')
-	return string.format('function %s(%s): %s', name and tostring(name) or '',
+	return string.format('function %s(%s): %s', name ~= nil and tostring(name) or '',
 		table.concat(params, ', '), address)
 end
 
 function M.is_native(fn)
-	return debug.getinfo(fn, 'S').what == 'C'
+	return M.natives[fn] or debug.getinfo(fn, 'S').what == 'C'
 end
 
 -- Keys by type, then by value.

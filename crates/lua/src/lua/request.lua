@@ -324,6 +324,9 @@ function fields.rplan(req)
 	}
 end
 
+M.classes.request = { methods = request, fields = fields }
+M.classes.query = { methods = query, fields = query_fields }
+
 -- The life of handles.
 
 -- Takes the fields out of the handles of a request that is over.
@@ -336,7 +339,7 @@ local function empty(req)
 	if rawget(req, 'noted') then
 		marked = marked - 1
 	end
-	for _, key in ipairs { 'queries', 'own', 'noted', 'qsource', 'answer', 'options', 'packet' } do
+	for _, key in ipairs { 'queries', 'own', 'noted', 'qsource', 'answer', 'options' } do
 		rawset(req, key, nil)
 	end
 end
@@ -396,7 +399,12 @@ function M.make_hook(hook, fn)
 		return function (state, slot, number, key)
 			begin_hook()
 			local req = handle(slot, number, key)
-			return fn(state, req, M.live_packet(req, kind))
+			local packet = rawget(req, kind)
+			if not packet then
+				packet = M.live_packet(req, kind)
+				rawset(req, kind, packet)
+			end
+			return fn(state, req, packet)
 		end
 	end
 	return function (state, slot, number, key)

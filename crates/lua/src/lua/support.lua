@@ -1,7 +1,8 @@
 -- What the other parts of the prelude share: errors with their place, wrapped functions, hints.
 -- Called with: the functions of the program by group, the table of real globals.
 local raw, G = ...
-local M = { raw = raw, globals = G }
+-- `classes`: methods and fields of objects that scripts are given, by the name of their class.
+local M = { raw = raw, globals = G, classes = {} }
 
 local BLOCK = 'error occurred here (config filename:lineno is at the bottom, if config is involved):\n'
 
@@ -47,6 +48,8 @@ end
 
 -- A function of the program returns true and values, or false and a message. This makes one that
 -- raises the message in one of the three ways, by default the first, with words before it.
+-- It counts as a function of the program itself where functions are shown.
+M.natives = setmetatable({}, { __mode = 'k' })
 function M.wrap(call, raise, prefix)
 	raise, prefix = raise or M.fail, prefix or ''
 	local function answer(ok, ...)
@@ -55,9 +58,11 @@ function M.wrap(call, raise, prefix)
 		end
 		raise(prefix .. (...))
 	end
-	return function (...)
+	local function wrapped(...)
 		return answer(call(...))
 	end
+	M.natives[wrapped] = true
+	return wrapped
 end
 
 -- The group `name` of the program, its functions wrapped. Names in `hidden` are left out.

@@ -119,7 +119,8 @@ function worker.coroutine(fn)
 end
 
 local block = M.wrap(raw.worker.block)
-function worker.sleep(seconds)
+function worker.sleep(timeout)
+	local seconds = timeout
 	if type(seconds) ~= 'number' or seconds ~= seconds or seconds < 0 then
 		M.refuse('expected worker.sleep(number seconds)')
 	end
@@ -181,7 +182,8 @@ local function flag_list(options)
 	return flags
 end
 
-function worker.resolve(qname, qtype, qclass, options, finish, init, octets)
+-- Starts a query; `octets` is its message if that was prepared.
+local function start(octets, qname, qtype, qclass, options, finish, init)
 	if type(qname) == 'table' then
 		local t = qname
 		qname, qtype, qclass, options = t.name, t.type, t.class, t.options
@@ -199,15 +201,19 @@ function worker.resolve(qname, qtype, qclass, options, finish, init, octets)
 	end
 	return true
 end
+
+function worker.resolve(qname, qtype, qclass, options, finish, init)
+	return start(nil, qname, qtype, qclass, options, finish, init)
+end
 G.resolve = worker.resolve
 
 -- A prepared query, started as it is.
-function worker.resolve_pkt(packet, options, finish, init)
-	if getmetatable(packet) ~= M.packet_meta or not packet:qname() then
+function worker.resolve_pkt(pkt, options, finish, init)
+	if not M.packet_content(pkt) or not pkt:qname() then
 		M.panic('worker.resolve_pkt(): expected a packet with a question')
 	end
-	return worker.resolve(G.kres.dname2str(packet:qname()), packet:qtype(), packet:qclass(), options,
-		finish, init, packet:towire())
+	return start(pkt:towire(), G.kres.dname2str(pkt:qname()), pkt:qtype(), pkt:qclass(), options,
+		finish, init)
 end
 
 -- A callback of a query; its error is logged.

@@ -510,3 +510,20 @@ fn outdated_anchors_are_told_to_the_configuration() {
     world.lua.handle_anchors_outdated("root.keys");
     assert!(world.host.messages.borrow().iter().any(|message| message.contains("mine")));
 }
+
+#[test]
+fn stubs_for_editors_tell_what_is_there() {
+    let world = World::ready();
+    let stubs = world.lua.stubs().unwrap();
+    expect_test::expect_file!["../../../../docs/kres.d.lua"].assert_eq(&stubs);
+    // What is told is there: the stubs themselves are Lua, and none of their names is unknown.
+    let path = world.write("stubs.lua", &stubs);
+    let load = format!("loadfile('{}') ~= nil", path.display());
+    check_console(&world, &[(load.as_str(), "true")]);
+    for line in stubs.lines().filter(|line| line.starts_with("function ")) {
+        let name = line.trim_start_matches("function ").split('(').next().unwrap();
+        if !name.contains(':') && !name.starts_with("view.") {
+            assert_eq!(world.eval(&format!("{name} ~= nil")), "true", "{name}");
+        }
+    }
+}

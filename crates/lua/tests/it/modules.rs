@@ -154,13 +154,13 @@ fn native_modules_have_commands_properties_and_a_configuration() {
     assert_eq!(
         world.host.take_calls(),
         [
-            "module hints at 5, hooks 0",
+            "module hints at 6, hooks 0",
             "hints.config Text([47, 101, 116, 99, 47, 104, 111, 115, 116, 115])",
             "hints.config Map({\"file\": Text([47, 101, 116, 99, 47, 104, 111, 115, 116, 115])})",
             "hints.get [Text([97, 46, 116, 101, 115, 116]), Number(5.0)]",
             "hints[a.test] = Text([49, 57, 50, 46, 48, 46, 50, 46, 49])",
             "root hints [(k.root-servers.net., [192.0.2.1, ::1])]",
-            "module stats at 6, hooks 0",
+            "module stats at 7, hooks 0",
         ]
     );
     check_refused(

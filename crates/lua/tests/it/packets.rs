@@ -110,6 +110,13 @@ a.b.                \t300\tA\t1.2.3.4
             ("p.max_size", "512"),
             ("kres.packet(p:towire()):towire() == p:towire()", "true"),
             ("kres.packet(p:towire()):rcode()", "3"),
+            ("kres.packet(#p:towire(), p:towire()):ancount()", "1"),
+            ("#p", "37"),
+            ("p:remaining_bytes()", "475"),
+            ("select('#', p:put(nil, 0, 0, 0, ''))", "2"),
+            ("require('ffi').istype(kres.packet, p)", "true"),
+            ("tonumber(require('ffi').C.kr_pkt_make_auth_header(p))", "0"),
+            ("p:ancount()", "0"),
             ("p:recycle()", "true"),
             ("p.size", "12"),
         ],
@@ -122,7 +129,6 @@ a.b.                \t300\tA\t1.2.3.4
             ("kres.packet({})", "size must be a number"),
             ("p:id(70000)", "id must be a number within <0, 65535>"),
             ("p:question('com', 1, 1)", "not a name in wire format"),
-            ("p:put(todname('a'), 1, 1, 1, 5)", "rdata must be a string of octets"),
             ("p:begin(3)", "section must be a number within <0, 2>"),
         ],
     );
@@ -150,14 +156,23 @@ fn sets_of_records() {
             ("r:rdcount()", "2"),
             ("r:owner()", "'\\001a\\000'"),
             ("r:ttl()", "300"),
-            ("r:ttl(5)", "5"),
+            ("r:ttl(5)", "300"),
             ("r:class()", "1"),
             ("r.type", "1"),
             ("r:rdata(1)", "'\\005\\006\\007\\008'"),
             ("r:get(0).rdata", "'\\001\\002\\003\\004'"),
-            ("r:get(2)", "nil"),
             ("r:tostring(0)", "'1.2.3.4'"),
-            ("r", "a.                  \t5\tA\t1.2.3.4\na.                  \t5\tA\t5.6.7.8\n"),
+            ("r", "a.                  \t300\tA\t1.2.3.4\na.                  \t300\tA\t5.6.7.8\n"),
+            ("r:wire_size()", "34"),
+            ("r:merge_rdata(r)", "true"),
+            ("r:rdcount()", "2"),
+            ("type(r)", "'cdata'"),
+            ("require('ffi').istype(kres.rrset, r)", "true"),
+            ("require('ffi').istype(kres.packet, r)", "false"),
+            ("s = kres.rrset(todname('a.'), kres.type.RRSIG, kres.class.IN, 0)", ""),
+            ("s:add_rdata('\\0\\1', 2)", "true"),
+            ("s:type_covered(0) == r.type and r:is_covered_by(s)", "true"),
+            ("r:txt_fields(1).rdata", "'5.6.7.8'"),
             (
                 "kres.rr2str({owner = todname('example.com.'), ttl = 300, class = 1, type = 15, \
              rdata = '\\0\\10\\1b\\0'})",
@@ -171,6 +186,10 @@ fn sets_of_records() {
         &[
             ("kres.rr2str(5)", "expected a record"),
             ("kres.rr2str({})", "expected a record"),
+            ("r:get(2)", "there is no record 2 in a set of 2"),
+            ("r.nosuch", "'struct knot_rrset' has no member named 'nosuch'"),
+            ("r.rdcount(5)", "expected a struct knot_rrset"),
+            ("r.ttl = 5", "that can be set"),
             ("kres.rrset('x', 1, 1, 1)", "not a name in wire format"),
             ("kres.rrset(todname('a'), 70000, 1, 1)", "type must be a number"),
             ("kres.parse_rdata('A 192.0.2.1')", "a table of string(s) is expected"),
@@ -178,4 +197,36 @@ fn sets_of_records() {
             ("kres.parse_rdata({'A x'})", "failed to parse line: A x"),
         ],
     );
+}
+
+#[test]
+fn objects_go_with_what_holds_them() {
+    let world = World::ready();
+    world.eval("for i = 1, 20000 do local r = kres.rrset(todname('a.'), 1, 1, i) end");
+    world.eval("kept = {} for i = 1, 100 do kept[i] = kres.rrset(todname('a.'), 1, 1, i) end");
+    world.eval("collectgarbage() collectgarbage()");
+    world.eval("sum = 0 for i = 1, 100 do sum = sum + kept[i]:ttl() end");
+    check_console(&world, &[("sum", "5050"), ("collectgarbage('count') < 20000", "true")]);
+}
+
+#[test]
+fn a_table_that_forgets() {
+    let world = World::ready();
+    world.eval("lru = kres.lru(8)");
+    world.eval("for i = 1, 100 do lru:set('key' .. i, i) lru:get('key1') end");
+    check_console(
+        &world,
+        &[
+            ("lru:get('key100')", "100"),
+            ("lru:get('key1')", "1"),
+            ("lru:get('key50')", "nil"),
+            ("lru:set(require('ffi').cast('char *', 'pointer'), 7, 5)", "true"),
+            ("lru:get('point')", "7"),
+            ("lru:get('none', 4, true)", "nil"),
+            ("type(kres.lru(2, 'int[1]'):get_ref('x', 1, true))", "'cdata'"),
+            ("tonumber(require('ffi').C.kr_now())", "1000"),
+            ("type(require('ffi').C)", "'userdata'"),
+        ],
+    );
+    check_refused(&world, &[("kres.lru()", "expected kres.lru(number of entries)")]);
 }
