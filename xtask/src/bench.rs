@@ -67,22 +67,6 @@ pub fn count(write: bool) -> Result<()> {
     Ok(())
 }
 
-/// Counts and judges if this machine is one that the baseline can be held against; says why not
-/// otherwise. For the job that runs everywhere.
-pub fn count_if_comparable() -> Result<()> {
-    let text = fs::read_to_string(tree::root().join(BASELINE)).unwrap_or_default();
-    let (here, there) = (surroundings(), counted_with(&text).unwrap_or_default().to_string());
-    if !is_there("valgrind") {
-        println!("    not counted: there is no valgrind");
-        return Ok(());
-    }
-    if here != there {
-        println!("    not counted: the baseline was counted with {there}, this is {here}");
-        return Ok(());
-    }
-    count(false)
-}
-
 /// What counts depend on, in one line: compiler, C library, valgrind, processor.
 fn surroundings() -> String {
     let first_line = |program: &str, option: &str| {

@@ -21,7 +21,6 @@ const NEEDS: &[Need] = &[
     Need { program: "knotd", package: "knot", service: Some("knot.service") },
     Need { program: "keymgr", package: "knot", service: Some("knot.service") },
     Need { program: "kdig", package: "knot-dnsutils", service: None },
-    Need { program: "valgrind", package: "valgrind", service: None },
 ];
 
 /// Parts of the Rust toolchain that a minimal installation lacks.

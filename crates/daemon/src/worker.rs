@@ -556,11 +556,6 @@ impl Worker {
 
     /// Starts a query from inside the program; the answer comes as one of [`Worker::answers`]. It
     /// starts in a turn of its own, so this can be called in the middle of another.
-    pub(crate) fn ask(self: &Rc<Self>, number: u32, wire: Vec<u8>) {
-        self.ask_with(number, wire, QueryFlags::empty());
-    }
-
-    /// [`Worker::ask`] with further switches for the request.
     pub(crate) fn ask_with(self: &Rc<Self>, number: u32, wire: Vec<u8>, flags: QueryFlags) {
         let worker = self.clone();
         spawn_local(async move {

@@ -6,6 +6,7 @@ mod cli;
 mod e2e;
 mod e2e_lua;
 mod e2e_signed;
+mod examples;
 mod limits;
 mod modules;
 mod process;

@@ -27,6 +27,24 @@ fn queries_arrive_in_any_pieces_and_share_a_connection() {
 }
 
 #[test]
+fn answers_that_are_ready_keep_the_order_of_their_queries() {
+    let running = Running::start("");
+    let mut stream = running.connect();
+    // The first of each pair is found in another place than the second, which is quicker.
+    let query = |id: u16, name: u8| {
+        let head = [0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, name];
+        let mut message = [&head[..], b"\x09localhost\x00\x00\x01\x00\x01"].concat();
+        message[..2].copy_from_slice(&id.to_be_bytes());
+        framed(&message)
+    };
+    for name in b'a'..=b'z' {
+        stream.write_all(&[query(1, name), query(2, name)].concat()).unwrap();
+        let ids = [(); 2].map(|()| read_message(&mut stream)[1]);
+        assert_eq!(ids, [1, 2], "{}.localhost", char::from(name));
+    }
+}
+
+#[test]
 fn what_is_no_message_is_skipped() {
     let running = Running::start("");
     let mut stream = running.connect();
