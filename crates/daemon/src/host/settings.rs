@@ -10,6 +10,7 @@ use lua::host::{HostError, Mode, Settings};
 use resolve::GlueMode;
 
 use super::DaemonHost;
+use crate::logging::log;
 
 impl Settings for DaemonHost {
     fn mode(&self) -> Mode {
@@ -97,10 +98,14 @@ impl Settings for DaemonHost {
         })?;
         let hints = addresses_of(&text);
         if hints.is_empty() {
-            return Err(HostError::refused(format!(
-                "root hints '{}': there is no A or AAAA record of a root server in it",
+            log!(
+                Warning,
+                "hint",
+                "root hints '{}': there is no A or AAAA record of a root server in it; the \
+                 addresses stay as they are",
                 path.display()
-            )));
+            );
+            return Ok(());
         }
         self.set_root_hints(&hints)
     }

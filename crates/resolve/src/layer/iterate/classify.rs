@@ -37,7 +37,11 @@ pub(super) fn classify(ctx: &mut QueryContext<'_>) -> State {
     };
     let ask = round.ask.clone();
     ctx.query.round = Some(round);
-    let judged = judge(ctx, &mut reply, &cut, &ask);
+    let judged = match judge(ctx, &mut reply, &cut, &ask) {
+        // Servers that cannot cope with the short question may know the full one (RFC 9156 §2.3).
+        Err(Useless::Lame) if ask.minimised => Ok(Outcome::Unminimised),
+        judged => judged,
+    };
     let state = match judged {
         Ok(outcome) => {
             trace!(ctx, Iterate, "<= {}", describe(&outcome, &reply));
