@@ -9,6 +9,7 @@ mod arrows;
 mod extended_error_tags;
 mod functions;
 mod links;
+mod modules;
 mod sizes;
 mod unsafe_code;
 mod words;
@@ -47,6 +48,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("extended error tags", extended_error_tags::check),
     ("functions", functions::check),
     ("links", links::check),
+    ("modules", modules::check),
     ("sizes", sizes::check),
     ("unsafe", unsafe_code::check),
     ("words", words::check),

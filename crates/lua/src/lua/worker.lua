@@ -150,6 +150,10 @@ local function finish_require(ok, ...)
 end
 function G.require(name)
 	depth = depth + 1
+	-- Parts of cqueues can be loaded without the whole, but need its controller.
+	if type(name) == 'string' and name:find('^cqueues%.') and not cqueues() then
+		M.pcall(plain_require, 'cqueues')
+	end
 	return finish_require(M.pcall(plain_require, name))
 end
 
