@@ -16,6 +16,7 @@ const END_TO_END: &str = "crates/daemon/tests/it/";
 const NOT_END_TO_END: &[(&str, &str)] = &[
     ("detect_time_jump", "the clock of the machine would have to jump"),
     ("extended_error", "every end-to-end test that looks at an extended error tests it"),
+    ("ta_sentinel", "a scenario of the field is replayed"),
     ("workarounds", "names of others; a scenario of the field is replayed"),
     ("watchdog", "needs a service manager"),
     ("edns_keepalive", "its option is seen by its number"),
