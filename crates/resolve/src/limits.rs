@@ -148,7 +148,7 @@ pub const ANCHOR_CHECK: Budget = Budget {
     operations: 8,
     work: 64,
     failures: MESSAGE_CRYPTO_FAILURES_MAX,
-    failed_work: crate::limits::MESSAGE_CRYPTO_FAILED_WORK_MAX,
+    failed_work: MESSAGE_CRYPTO_FAILED_WORK_MAX,
     hash_blocks: 0,
 };
 /// Least time between two looks at the keys of a trust point, also if more is asked for: a setting

@@ -23,6 +23,8 @@ pub enum Source {
     Upstream { address: SocketAddr, via: Via },
     /// The store.
     Cache,
+    /// What proofs in the store say about other names than those that they came with (RFC 8198).
+    Proofs,
     /// Data of our own: special-use names, hints, rules.
     Local,
 }

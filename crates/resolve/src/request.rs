@@ -157,6 +157,9 @@ pub struct Request {
     pub deadline: Mono,
     /// Did everything that went into the response come from the store or from local data?
     pub cached: bool,
+    /// Does it rest on proofs that came with other names? Those who ask for names that do not exist
+    /// mostly ask for each of them once.
+    pub synthesized: bool,
     /// Has this request met a bound (then the failure says so)?
     pub bound: Option<&'static str>,
     /// What it knows about the trust of zones.

@@ -9,7 +9,7 @@ use store::cache::entry::SignedSet;
 use crate::extended_error::Verdict;
 use crate::plan::Plan;
 use crate::query::{Delivery, Minimise, Outcome, Purpose, Query};
-use crate::reply::Reply;
+use crate::reply::{Reply, Source};
 use crate::request::Request;
 
 /// How the work goes on.
@@ -71,6 +71,7 @@ fn follow(
 ) -> Settled {
     if let Some(reply) = reply {
         request.cached &= !reply.is_fresh();
+        request.synthesized |= reply.source == Source::Proofs;
         if query.is_for_client() && query.parent.is_none() {
             append(&mut request.response.answer, reply.answer);
             append(&mut request.response.authority, reply.authority);
@@ -94,6 +95,7 @@ fn follow(
 fn conclude(request: &mut Request, query: Box<Query>, reply: Option<Reply>, outcome: Outcome) {
     let Some(reply) = reply else { return };
     request.cached &= !reply.is_fresh();
+    request.synthesized |= reply.source == Source::Proofs;
     if query.parent.is_some() || !query.is_for_client() {
         deliver(&mut request.plan, query, Some(outcome), reply.answer);
         return;

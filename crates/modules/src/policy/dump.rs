@@ -65,7 +65,7 @@ pub(super) fn reply(ctx: &mut QueryContext<'_>) {
 fn reply_text(reply: &Reply, ctx: &QueryContext<'_>) -> String {
     let from = match &reply.source {
         Source::Upstream { address, .. } => format!("answer from {address}"),
-        Source::Cache => "answer from the cache".to_owned(),
+        Source::Cache | Source::Proofs => "answer from the cache".to_owned(),
         Source::Local => "local answer".to_owned(),
     };
     let mut text = format!("<= {from}:\n");

@@ -55,6 +55,7 @@ impl Resolver {
         let response = &request.response;
         let question = &request.question;
         let plain = request.cached
+            && !request.synthesized
             && request.shareable
             && matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
             // Without a record nothing says how long it holds.

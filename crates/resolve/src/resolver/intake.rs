@@ -56,6 +56,7 @@ impl Resolver {
             began: now.mono,
             deadline: now.mono + REQUEST_TIME_MAX,
             cached: true,
+            synthesized: false,
             bound: None,
             chain: Chain::default(),
             bogus: None,

@@ -263,7 +263,7 @@ fn compose(
 ) -> Option<(Reply, Outcome)> {
     let Found { outcome, answer, proofs } = found;
     let rcode = if outcome == Outcome::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
-    let mut reply = Reply { rank: Rank::SECURE, ..Reply::new(Source::Cache, rcode) };
+    let mut reply = Reply { rank: Rank::SECURE, ..Reply::new(Source::Proofs, rcode) };
     let mut ttl = proofs.iter().map(|proof| proof.set.ttl).min().unwrap_or(0);
     match answer {
         Some(answer) => {
