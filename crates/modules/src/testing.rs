@@ -117,6 +117,7 @@ pub(crate) fn silence() -> Says {
     Says { silent: true, ..says(&[]) }
 }
 
+type Watch = Box<dyn Fn(&Name)>;
 type Server = Box<dyn FnMut(&Name, Rtype) -> Says>;
 
 /// A resolver whose root servers know everything.
@@ -126,7 +127,7 @@ pub(crate) struct World {
     server: Server,
     pub(crate) modules: Vec<(&'static str, Box<dyn Module>)>,
     /// Sees names as they reach the server.
-    pub(crate) watch: Option<Box<dyn Fn(&Name)>>,
+    pub(crate) watch: Option<Watch>,
     /// Questions that reached the server, as `NAME TYPE`.
     pub(crate) upstream: Vec<String>,
     token: u64,

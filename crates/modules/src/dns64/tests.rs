@@ -125,7 +125,7 @@ fn configurations_are_checked() {
         table("exclude_subnets", Value::text("::/0")),
         table("exclude_subnets", Value::List(vec![Value::text("10.0.0.0/8")])),
     ] {
-        assert!(world.try_call(NAME, CONFIG, &[config.clone()]).is_err(), "{config:?}");
+        assert!(world.try_call(NAME, CONFIG, std::slice::from_ref(&config)).is_err(), "{config:?}");
     }
     let error = world.try_call(NAME, CONFIG, &[Value::text("x")]).unwrap_err();
     assert_eq!(error.0, "[dns64] \"x\" is not a valid IPv6 address");

@@ -79,7 +79,12 @@ struct Hints {
 impl Hints {
     fn add_hosts(&self, env: &dyn Environment, path: &str) -> Result<(), Refusal> {
         let text = env.read_file(path)?;
-        let bad = self.shared.table.borrow_mut().add_hosts(&text);
+        self.add_text(env, path, &text);
+        Ok(())
+    }
+
+    fn add_text(&self, env: &dyn Environment, path: &str, text: &[u8]) {
+        let bad = self.shared.table.borrow_mut().add_hosts(text);
         for line in bad.iter().take(BAD_LINES_TOLD) {
             let text = format!("{path}:{}: {}; the line is left out", line.number, line.why);
             env.log("hint", Level::Warning, &text);
@@ -88,7 +93,6 @@ impl Hints {
             let text = format!("{path}: {} more lines are left out", bad.len() - BAD_LINES_TOLD);
             env.log("hint", Level::Warning, &text);
         }
-        Ok(())
     }
 
     fn configure(&self, env: &dyn Environment, config: &Value) -> Result<Value, Refusal> {
@@ -103,10 +107,11 @@ impl Hints {
             Value::List(items) if items.is_empty() => None,
             _ => return Err(Refusal::new("expected 'config([string path])'")),
         };
+        // A file that cannot be read changes nothing.
+        let text = path.map(|path| env.read_file(path)).transpose()?;
         self.shared.table.borrow_mut().clear();
-        match path {
-            Some(path) => self.add_hosts(env, path)?,
-            None => {}
+        if let (Some(path), Some(text)) = (path, text) {
+            self.add_text(env, path, &text);
         }
         Ok(Value::Number(0.0))
     }

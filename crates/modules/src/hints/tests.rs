@@ -115,6 +115,7 @@ fn files_are_read_in_both_forms_of_the_configuration() {
         "hint Warning /lab/hosts:2: 'bad' is not an address; the line is left out"
     );
     assert!(world.try_call(NAME, "config", &text("/nowhere")).is_err());
+    assert!(world.get(NAME, "seven.test").is_some(), "an error changes nothing");
     assert!(world.try_call(NAME, "config", &[Value::Bool(true)]).is_err());
     assert_eq!(world.call(NAME, "add_hosts", &text("/nowhere")), Value::result(false));
     assert_eq!(world.call(NAME, "add_hosts", &text("/lab/hosts")), Value::result(true));
