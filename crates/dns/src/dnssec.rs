@@ -13,6 +13,8 @@ pub mod denial;
 mod key_tag;
 pub mod keys;
 pub mod nsec3;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 pub use algorithm::{Algorithm, DigestType};

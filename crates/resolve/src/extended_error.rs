@@ -17,6 +17,8 @@ pub enum Verdict {
     DelegationUnclear,
     /// A failure a moment ago (RFC 9520).
     FailedBefore,
+    /// The key that the parent vouches for is no zone key.
+    KeyNotForZones,
     /// A signature of the keys of a zone does not match.
     KeySignature,
     KeySignatureExpired,
@@ -29,6 +31,9 @@ pub enum Verdict {
     KeysUnvouched,
     /// A denial of a type is not proven.
     NoDataUnproven,
+    /// Nothing that was sent arrived: the network said so each time. Told beside
+    /// [`Verdict::NoReachableAuthority`].
+    NetworkError,
     /// No server of the zone said anything useful.
     NoReachableAuthority,
     /// NSEC3 with more iterations than are computed; no failure, but the reason why nothing is
@@ -73,18 +78,20 @@ pub struct Told {
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Verdict; 28] = [
+    pub const ALL: [Verdict; 30] = [
         Verdict::AnchorUnusable,
         Verdict::BoundReached,
         Verdict::DelegationDenied,
         Verdict::DelegationUnclear,
         Verdict::FailedBefore,
+        Verdict::KeyNotForZones,
         Verdict::KeySignature,
         Verdict::KeySignatureExpired,
         Verdict::KeySignatureNotYetValid,
         Verdict::KeySignaturesMissing,
         Verdict::KeysMissing,
         Verdict::KeysUnvouched,
+        Verdict::NetworkError,
         Verdict::NoDataUnproven,
         Verdict::NoReachableAuthority,
         Verdict::Nsec3Iterations,
@@ -115,12 +122,14 @@ impl Verdict {
             Verdict::DelegationDenied => (Code::DNSSEC_BOGUS, "Z4I6"),
             Verdict::DelegationUnclear => (Code::DNSSEC_INDETERMINATE, "DSNF: no DS found"),
             Verdict::FailedBefore => (Code::CACHED_ERROR, "FLBF: failed lately"),
+            Verdict::KeyNotForZones => (Code::NO_ZONE_KEY_BIT, "ZKBN: no zone key bit"),
             Verdict::KeySignature => (Code::DNSSEC_BOGUS, "EXRU"),
             Verdict::KeySignatureExpired => (Code::SIGNATURE_EXPIRED, "6GJV"),
             Verdict::KeySignatureNotYetValid => (Code::SIGNATURE_NOT_YET_VALID, "4DJQ"),
             Verdict::KeySignaturesMissing => (Code::RRSIGS_MISSING, "EZDC"),
             Verdict::KeysMissing => (Code::DNSKEY_MISSING, "NOKY: no DNSKEY found"),
             Verdict::KeysUnvouched => (Code::DNSKEY_MISSING, "NODS: no DNSKEY matches a DS"),
+            Verdict::NetworkError => (Code::NETWORK_ERROR, "NETE: servers cannot be reached"),
             Verdict::NoDataUnproven => (Code::NSEC_MISSING, "AHXI"),
             Verdict::NoReachableAuthority => (Code::NO_REACHABLE_AUTHORITY, "P3CD"),
             Verdict::Nsec3Iterations => (Code::UNSUPPORTED_NSEC3_ITERATIONS, "N3IT"),
@@ -166,12 +175,14 @@ mod tests {
             DelegationDenied: SERVFAIL 6 Z4I6
             DelegationUnclear: SERVFAIL 5 DSNF: no DS found
             FailedBefore: SERVFAIL 13 FLBF: failed lately
+            KeyNotForZones: SERVFAIL 11 ZKBN: no zone key bit
             KeySignature: SERVFAIL 6 EXRU
             KeySignatureExpired: SERVFAIL 7 6GJV
             KeySignatureNotYetValid: SERVFAIL 8 4DJQ
             KeySignaturesMissing: SERVFAIL 10 EZDC
             KeysMissing: SERVFAIL 9 NOKY: no DNSKEY found
             KeysUnvouched: SERVFAIL 9 NODS: no DNSKEY matches a DS
+            NetworkError: SERVFAIL 23 NETE: servers cannot be reached
             NoDataUnproven: SERVFAIL 12 AHXI
             NoReachableAuthority: SERVFAIL 22 P3CD
             Nsec3Iterations: SERVFAIL 27 N3IT

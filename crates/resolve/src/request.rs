@@ -128,6 +128,8 @@ pub struct Budget {
     pub steps: u16,
     /// Messages sent upstream.
     pub messages: u16,
+    /// Of these, those that the network could not deliver, by its own account.
+    pub undelivered: u16,
     /// Bytes received from upstream.
     pub received: usize,
     /// Name server names looked up.

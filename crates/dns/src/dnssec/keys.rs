@@ -134,6 +134,10 @@ pub enum KeysFault {
     /// No key matches any voucher.
     #[error("no DNSKEY matches a DS")]
     NoMatch,
+    /// No key matches any voucher but one without the bit that makes it a zone key (RFC 4034
+    /// §2.1.1).
+    #[error("the DNSKEY that matches a DS has no zone key bit")]
+    NoZoneKey,
     /// A key matches but does not sign the set as it should.
     #[error("{0}")]
     Set(SetFault),
@@ -175,11 +179,30 @@ pub fn verify_keys(
         }
     }
     if entry_points.is_empty() {
-        return Err(KeysFault::NoMatch);
+        return Err(if is_for_other_use(set, vouchers) {
+            KeysFault::NoZoneKey
+        } else {
+            KeysFault::NoMatch
+        });
     }
     verify_with(set, signatures, &set.owner, &entry_points, now, budget)
         .map(|verified| (all, verified))
         .map_err(KeysFault::Set)
+}
+
+/// Does a voucher mean a key that is none of a zone, as far as its tag tells?
+fn is_for_other_use(set: &Rrset, vouchers: &[Voucher]) -> bool {
+    let others = set
+        .rdatas
+        .iter()
+        .filter(|rdata| DnskeyView::new(rdata).is_some_and(|key| !key.is_zone_key()));
+    others.take(DS_MAX).any(|rdata| {
+        let tag = key_tag(rdata);
+        vouchers.iter().take(DS_MAX).any(|voucher| match voucher {
+            Voucher::Ds(ds) => DsView::new(ds).is_some_and(|ds| ds.key_tag() == tag),
+            Voucher::Key(key) => **key == *rdata,
+        })
+    })
 }
 
 /// Is a validated DNSKEY set signed by this key of it, revoked or not? A key revokes itself only by
@@ -195,3 +218,6 @@ pub fn is_signed_by(set: &Rrset, signatures: &Rdatas, dnskey: &[u8], budget: &mu
                 .is_ok()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,3 +136,6 @@ fn verified(rrsig: &RrsigView<'_>, set: &Rrset, now: u32) -> Verified {
         wildcard_labels: expanded.then(|| rrsig.labels()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,6 +235,7 @@ impl Resolver {
             return self.starve(now, request, id);
         }
         self.exchanges.end(id);
+        request.budget.undelivered = request.budget.undelivered.saturating_add(1);
         if let Some(sent) = remove_sent(request, id)
             && !sent.late
         {

@@ -243,6 +243,7 @@ fn set_verdict(fault: SetFault) -> Verdict {
 fn keys_verdict(fault: KeysFault) -> Verdict {
     match fault {
         KeysFault::Unsupported | KeysFault::NoMatch => Verdict::KeysUnvouched,
+        KeysFault::NoZoneKey => Verdict::KeyNotForZones,
         KeysFault::Set(SetFault::Missing) => Verdict::KeySignaturesMissing,
         KeysFault::Set(SetFault::Expired) => Verdict::KeySignatureExpired,
         KeysFault::Set(SetFault::NotYetValid) => Verdict::KeySignatureNotYetValid,
