@@ -17,11 +17,15 @@ use crate::rdata::view::{Nsec3View, NsecView, RrsigView, SoaView};
 use crate::zonefile::{self, Event, Reader, Settings};
 use crate::{Class, Composer, Message, Name, RecordRef, Rrset, Rtype, Section};
 
+mod dnssec;
+pub use dnssec::dnssec;
+
 /// A target's name and function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets; their names are those of the corpora.
 pub const TARGETS: &[Target] = &[
+    ("dnssec", dnssec),
     ("edns", edns),
     ("message", message),
     ("name", name),

@@ -124,8 +124,7 @@ pub(crate) fn fail(core: &mut Core, request: &mut Request, verdict: Verdict) {
     request.response.clear_records();
     request.response.rcode = told.rcode;
     request.response.add_extended_error(told.code, told.tag);
-    let sent = request.budget.messages;
-    if verdict == Verdict::NoReachableAuthority && sent > 0 && sent <= request.budget.undelivered {
+    if verdict == Verdict::NoReachableAuthority && request.budget.undelivered > 0 {
         let told = Verdict::NetworkError.told();
         request.response.add_extended_error(told.code, told.tag);
     }

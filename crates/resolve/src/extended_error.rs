@@ -31,7 +31,7 @@ pub enum Verdict {
     KeysUnvouched,
     /// A denial of a type is not proven.
     NoDataUnproven,
-    /// Nothing that was sent arrived: the network said so each time. Told beside
+    /// The network said that it could not deliver what was sent. Told beside
     /// [`Verdict::NoReachableAuthority`].
     NetworkError,
     /// No server of the zone said anything useful.

@@ -42,6 +42,9 @@ impl Algorithm {
     pub const ED448: Algorithm = Algorithm(16);
     /// SM2 with SM3 (RFC 9563).
     pub const SM2SM3: Algorithm = Algorithm(17);
+    /// ML-DSA-44 (FIPS 204), under the number that is being tried out; only verified with the
+    /// feature `ml-dsa`.
+    pub const ML_DSA_44: Algorithm = Algorithm(18);
     /// GOST R 34.10-2012 (RFC 9558).
     pub const ECC_GOST12: Algorithm = Algorithm(23);
     /// Indirect keys (RFC 4034 appendix A.1).
@@ -56,6 +59,7 @@ impl Algorithm {
     /// Algorithms 5 and 7 count as supported; an operator's policy may treat them as not.
     pub const fn is_supported(self) -> bool {
         matches!(self.0, 5 | 7 | 8 | 10 | 13 | 14 | 15 | 16)
+            || (cfg!(feature = "ml-dsa") && self.0 == Algorithm::ML_DSA_44.0)
     }
 
     /// The IANA mnemonic, if the number has one.

@@ -10,6 +10,8 @@
 mod digest;
 mod ecdsa;
 mod eddsa;
+#[cfg(feature = "ml-dsa")]
+mod mldsa;
 mod nsec3_hash;
 mod rsa;
 #[cfg(any(test, feature = "sign"))]
@@ -40,6 +42,8 @@ enum Key {
     Ecdsa(ecdsa::Key),
     Ed25519(eddsa::Ed25519Key),
     Ed448(Box<eddsa::Ed448Key>),
+    #[cfg(feature = "ml-dsa")]
+    MlDsa44(mldsa::Key),
 }
 
 impl PublicKey {
@@ -63,6 +67,8 @@ impl PublicKey {
             Algorithm::ECDSAP384SHA384 => Key::Ecdsa(ecdsa::Key::parse_p384(field)?),
             Algorithm::ED25519 => Key::Ed25519(eddsa::Ed25519Key::parse(field)?),
             Algorithm::ED448 => Key::Ed448(Box::new(eddsa::Ed448Key::parse(field)?)),
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44 => Key::MlDsa44(mldsa::Key::parse(field)?),
             _ => return Err(KeyFault::UnsupportedAlgorithm),
         };
         Ok(PublicKey { algorithm, key })
@@ -87,6 +93,8 @@ impl PublicKey {
             Key::Ecdsa(key) => key.verify(data, signature),
             Key::Ed25519(key) => key.verify(data, signature),
             Key::Ed448(key) => key.verify(data, signature),
+            #[cfg(feature = "ml-dsa")]
+            Key::MlDsa44(key) => key.verify(data, signature),
         }
     }
 
@@ -101,6 +109,8 @@ impl PublicKey {
             Key::Ecdsa(key) => key.cost(),
             Key::Ed25519(_) => 1,
             Key::Ed448(_) => eddsa::ED448_COST,
+            #[cfg(feature = "ml-dsa")]
+            Key::MlDsa44(_) => mldsa::COST,
         }
     }
 }

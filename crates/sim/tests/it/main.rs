@@ -9,4 +9,5 @@ mod seeds;
 mod sharing;
 mod spoofing;
 mod town;
+mod trust;
 mod validation;
