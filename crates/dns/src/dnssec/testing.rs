@@ -22,7 +22,7 @@ pub(super) fn pair(seed: u8) -> KeyPair {
 
 /// More than any test needs.
 pub(super) fn plenty() -> Budget {
-    Budget { operations: 1000, work: 1000, failures: 1000, hash_blocks: 0 }
+    Budget { operations: 1000, work: 1000, failures: 1000, failed_work: 1000, hash_blocks: 0 }
 }
 
 pub(super) fn set(owner: &str, rtype: Rtype, rdatas: &[&[u8]]) -> Rrset {

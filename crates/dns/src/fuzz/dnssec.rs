@@ -9,7 +9,8 @@ use crate::rrset::{Rdatas, Rrset};
 use crate::{Message, Name, Rtype, Section};
 
 /// What may be spent on one input.
-const BUDGET: Budget = Budget { operations: 40, work: 200, failures: 30, hash_blocks: 300 };
+const BUDGET: Budget =
+    Budget { operations: 40, work: 200, failures: 30, failed_work: 100, hash_blocks: 300 };
 
 /// Nothing panics, no budget is overdrawn, and what is verified stays verified when its records
 /// come in another order.
@@ -84,10 +85,11 @@ fn sets(message: &Message<'_>) -> Vec<Rrset> {
     let mut sets: Vec<Rrset> = Vec::new();
     for section in [Section::Answer, Section::Authority, Section::Additional] {
         for record in message.section(section) {
+            let full = sets.len() >= SETS_MAX;
             match sets.iter_mut().find(|set| set.admits(&record)) {
                 Some(set) => set.add(&record),
-                None if sets.len() < SETS_MAX => sets.push(Rrset::from_record(&record)),
-                None => {}
+                None if full => {}
+                None => sets.push(Rrset::from_record(&record)),
             }
         }
     }

@@ -150,7 +150,11 @@ fn work_is_paid_for_before_it_is_done() {
     assert!(left.work < 1000);
     let (outcome, left) = spend(&[bad(1), bad(2)], plenty());
     assert_eq!((outcome, left.operations, left.failures), (Err(SetFault::Mismatch), 998, 998));
-    for budget in [Budget { operations: 0, ..plenty() }, Budget { work: 0, ..plenty() }] {
+    for budget in [
+        Budget { operations: 0, ..plenty() },
+        Budget { work: 0, ..plenty() },
+        Budget { failed_work: 0, ..plenty() },
+    ] {
         assert_eq!(spend(&[by(1)], budget).0, Err(SetFault::Budget));
     }
     let (outcome, _) = spend(&[bad(1), by(2)], Budget { failures: 0, ..plenty() });
