@@ -363,6 +363,8 @@ kres.YIELD = nil
 ---@type table
 kres.class = nil
 
+function kres.context() end
+
 ---text of a name in wire format
 function kres.dname2str(wire) end
 
@@ -407,6 +409,18 @@ kres.tostring = nil
 
 ---@type table
 kres.type = nil
+
+---@class kres.cache
+---@field stats any
+local cache = {}
+
+function cache:commit() end
+
+function cache:insert(set, signatures, rank) end
+
+---@class kres.context
+---@field cache any
+local context = {}
 
 ---@class kres.pkt
 ---@field max_size any

@@ -554,8 +554,9 @@ impl Worker {
         }
     }
 
-    /// Starts a query from inside the program; the answer comes as one of [`Worker::answers`]. It
-    /// starts in a turn of its own, so this can be called in the middle of another.
+    /// Starts a query from inside the program with further switches for the request; the answer
+    /// comes as one of [`Worker::answers`]. It starts in a turn of its own, so this can be called
+    /// in the middle of another.
     pub(crate) fn ask_with(self: &Rc<Self>, number: u32, wire: Vec<u8>, flags: QueryFlags) {
         let worker = self.clone();
         spawn_local(async move {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use dns::{Name, Rtype};
 use lua::host::{Cache, HostError};
+use store::cache::entry::SignedSet;
 use store::cache::{TtlBounds, key};
 use store::kv::{self, BACKENDS, Kv, OpenOptions, StoreError, memory};
 
@@ -225,6 +226,14 @@ impl Cache for DaemonHost {
 
     fn cache_checkpoint(&self, _active: bool) -> Result<(), HostError> {
         self.inspect(|kv| kv.flush())?.map_err(refused)
+    }
+
+    fn cache_insert(&self, set: &SignedSet) -> Result<bool, HostError> {
+        self.inspect(|_| ())?;
+        let now = self.worker.now().unix.seconds();
+        let stash =
+            |cache: &mut store::Cache| cache.stash(now, &set.set, &set.signatures, set.rank, &[]);
+        self.worker.with_cache(stash).ok_or(HostError::Busy)?.map_err(refused)
     }
 
     fn cache_fssize(&self) -> Result<u64, HostError> {

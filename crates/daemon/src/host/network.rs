@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lua::host::{
-    BoundEndpoint, HostError, Interface, Listen, ListenAddress, Network, Padding, Protocol,
-    TlsClient, TlsFiles,
+    BoundEndpoint, HostError, Interface, Listen, ListenAddress, Network, Padding, Process,
+    Protocol, TlsClient, TlsFiles,
 };
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{AddressFamily, getsockopt, sockopt};
@@ -112,6 +112,10 @@ impl DaemonHost {
         if self.checking {
             self.enter_unopened(Place::Unix(path), "control", false);
             return Ok(());
+        }
+        let own = self.control_directory();
+        if path.parent() == Some(&*own) && !own.exists() {
+            std::fs::create_dir(&own).map_err(failed)?;
         }
         let listener = console::bind(&path).map_err(failed)?;
         let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;

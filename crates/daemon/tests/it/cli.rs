@@ -95,7 +95,7 @@ fn a_configuration_is_checked_without_being_put_into_force() {
     assert_eq!(files.len(), 1, "nothing but the configuration: {files:?}");
     check_refused(&["--check"], Some("net.lisen('127.0.0.1')"), &["config:1", "listen"]);
     check_refused(&["--check"], Some("cache.open(1*MB, 'redis://nowhere')"), &["redis"]);
-    check_refused(&["--check"], Some("cache.open(10, 'lmdb://.')"), &["10"]);
+    check_refused(&["--check"], Some("cache.open(10, 'lmdb://.')"), &["config:1"]);
     check_refused(&["--check"], Some("user('no such user')"), &["no such user"]);
 }
 

@@ -54,6 +54,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         call: packet::parse_rdata,
     },
     Binding {
+        name: "cache_insert",
+        usage: "kres.context().cache:insert(rrset, rrsigs, rank)",
+        doc: "put a set of records into the cache",
+        call: packet::cache_insert,
+    },
+    Binding {
         name: "names_equal",
         usage: "names_equal(a, b)",
         doc: "compare two names in wire format",

@@ -150,33 +150,8 @@ fn keys(call: &Call<'_>, args: &Args) -> Answer {
 }
 
 /// The switch of the resolver that a flag stands for.
-pub(crate) fn switch_of(flag: QueryFlag) -> Option<Switches> {
-    Some(match flag {
-        QueryFlag::NoMinimize => Switches::NO_MINIMIZE,
-        QueryFlag::NoIpv6 => Switches::NO_IPV6,
-        QueryFlag::NoIpv4 => Switches::NO_IPV4,
-        QueryFlag::Tcp => Switches::TCP,
-        QueryFlag::NoAnswer => Switches::NO_ANSWER,
-        QueryFlag::NoEdns => Switches::NO_EDNS,
-        QueryFlag::NoCache => Switches::NO_CACHE,
-        QueryFlag::AllowLocal => Switches::ALLOW_LOCAL,
-        QueryFlag::AlwaysCut => Switches::ALWAYS_CUT,
-        QueryFlag::Permissive => Switches::PERMISSIVE,
-        QueryFlag::Strict => Switches::STRICT,
-        QueryFlag::ReorderRr => Switches::REORDER_RR,
-        QueryFlag::No0x20 => Switches::NO_0X20,
-        QueryFlag::Trace => Switches::TRACE,
-        QueryFlag::Stub => Switches::STUB,
-        QueryFlag::Forward => Switches::FORWARD,
-        QueryFlag::DnssecWant => Switches::DNSSEC_WANT,
-        QueryFlag::DnssecCd => Switches::DNSSEC_CD,
-        QueryFlag::DnssecBogus => Switches::DNSSEC_BOGUS,
-        QueryFlag::DnssecInsecure => Switches::DNSSEC_INSECURE,
-        QueryFlag::DnssecWexpand => Switches::DNSSEC_WEXPAND,
-        QueryFlag::Dns64Mark => Switches::DNS64_MARK,
-        QueryFlag::Dns64Disable => Switches::DNS64_DISABLE,
-        _ => return None,
-    })
+fn switch_of(flag: QueryFlag) -> Option<Switches> {
+    Switches::from_name(flag.name())
 }
 
 fn flag_argument(args: &Args) -> Result<QueryFlag, Failure> {
@@ -343,7 +318,7 @@ fn push(call: &Call<'_>, args: &Args) -> Answer {
             return Err("req:push() works in hooks of a query: reset, produce, consume".into());
         };
         let mut child = Query::new(name, rtype, class, Purpose::Module(0));
-        child.flags = flags.iter().filter_map(switch_of).collect();
+        child.flags = flags.switches();
         let (now, core, request) = (view.now, &mut *view.core, &mut *view.request);
         let mut ctx = QueryContext { now, core, request, query };
         let id = ctx.push_child(child).map_err(|_| "req:push(): too many queries")?;

@@ -1,6 +1,7 @@
 //! `cache`: opening, limits, counters, clearing.
 
 use dns::{Name, Rtype};
+use store::cache::entry::SignedSet;
 
 use super::HostError;
 
@@ -42,6 +43,9 @@ pub trait Cache {
     fn cache_closest_apex(&self, name: &Name) -> Result<Name, HostError>;
     /// Ends (`true`) the pause between commits, or what else the store wants at a good moment.
     fn cache_checkpoint(&self, active: bool) -> Result<(), HostError>;
+    /// Puts a set of records into the cache, as if it had just come with this rank. Returns whether
+    /// it was taken: not if what is there is trusted more, or if such sets are not kept.
+    fn cache_insert(&self, set: &SignedSet) -> Result<bool, HostError>;
     /// The size in octets of the file system that holds the cache.
     fn cache_fssize(&self) -> Result<u64, HostError>;
 }

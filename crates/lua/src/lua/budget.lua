@@ -38,6 +38,22 @@ function M.begin_hook()
 	spent, bound, stopped = 0, HOOK, nil
 end
 
+-- Makes hooks of functions (state, req): `live` and `open` are the handles of requests, see there.
+-- Here, so that nothing has to be called for the bound.
+function M.hook_maker(live, open)
+	return function (fn)
+		return function (state, slot, number, key)
+			spent, bound, stopped = 0, HOOK, nil
+			local req = live[slot]
+			if not req or req.number ~= number then
+				req = open(slot, number)
+			end
+			req.key = key
+			return fn(state, req)
+		end
+	end
+end
+
 -- For the program: the configuration has been read.
 function M.start_counting()
 	jit.off()
@@ -45,14 +61,29 @@ function M.start_counting()
 	debug.sethook(look, '', STEP)
 end
 
+-- An error takes longer than its few instructions tell, above all one that fills the stack: a
+-- function that is its own error handler would otherwise run for ages.
+local ERROR, OVERFLOW = 1000, 1000000
+local function charge(err)
+	local is_overflow = type(err) == 'string' and (err:find('stack overflow', 1, true)
+		or err:find('error in error handling', 1, true))
+	spent = spent + (is_overflow and OVERFLOW or ERROR)
+	if spent > bound then
+		stopped = stopped or string.format('stopped after %d million instructions', bound / 1e6)
+	end
+end
+
 -- Catching the error does not help: it is raised again.
 local plain_pcall, plain_xpcall = pcall, xpcall
 local plain_resume = coroutine.resume
-local function pass(...)
+local function pass(ok, ...)
+	if not ok then
+		charge((...))
+	end
 	if stopped then
 		error(stopped, 0)
 	end
-	return ...
+	return ok, ...
 end
 
 function G.pcall(...)
@@ -61,6 +92,7 @@ end
 
 function G.xpcall(fn, handler, ...)
 	local function handle(err)
+		charge(err)
 		return stopped or handler(err)
 	end
 	return pass(plain_xpcall(fn, type(handler) == 'function' and handle or handler, ...))

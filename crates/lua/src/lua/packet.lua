@@ -62,6 +62,7 @@ local function flag(mask)
 		if value ~= nil then
 			p.flags = value and bit.bor(p.flags, mask) or bit.band(p.flags, 65535 - mask)
 			p.octets = nil
+			return true
 		end
 		return bit.band(p.flags, mask) ~= 0
 	end

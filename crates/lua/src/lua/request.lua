@@ -22,10 +22,9 @@ local marked = 0
 
 local OVER = 'the request is over'
 
--- Has the program tell when the request ends.
+-- Counts a request whose end the program tells.
 local function note_end(req)
 	if not rawget(req, 'noted') then
-		mark(req.number)
 		rawset(req, 'noted', true)
 		marked = marked + 1
 	end
@@ -98,11 +97,11 @@ local function make_query(req, key, uid, name, rtype, class, parent)
 end
 
 local function query_of(req, which)
+	local key, uid, name, rtype, class, parent = find_query(req.number, which)
 	if not rawget(req, 'queries') then
 		note_end(req)
 		rawset(req, 'queries', {})
 	end
-	local key, uid, name, rtype, class, parent = find_query(req.number, which)
 	return key and make_query(req, key, uid, name, rtype, class, parent)
 end
 
@@ -229,6 +228,7 @@ request.first_resolved = request.resolved
 function request.vars(req)
 	local vars = rawget(req, 'own')
 	if not vars then
+		mark(req.number)
 		note_end(req)
 		vars = {}
 		rawset(req, 'own', vars)
@@ -331,16 +331,19 @@ M.classes.query = { methods = query, fields = query_fields }
 
 -- Takes the fields out of the handles of a request that is over.
 local function empty(req)
-	for _, q in pairs(rawget(req, 'queries') or {}) do
-		for key in pairs(q) do
-			q[key] = nil
-		end
-	end
 	if rawget(req, 'noted') then
 		marked = marked - 1
+		for _, q in pairs(rawget(req, 'queries') or {}) do
+			for key in pairs(q) do
+				q[key] = nil
+			end
+		end
 	end
-	for _, key in ipairs { 'queries', 'own', 'noted', 'qsource', 'answer', 'options' } do
-		rawset(req, key, nil)
+	req.number = 0
+	for key in pairs(req) do
+		if key ~= 'number' and key ~= 'key' then
+			rawset(req, key, nil)
+		end
 	end
 end
 
@@ -350,7 +353,7 @@ local function sweep()
 	local dead = take_dead()
 	for i = 1, #dead, 2 do
 		local req = live[dead[i]]
-		if req and req.number == dead[i + 1] then
+		if req and rawget(req, 'number') == dead[i + 1] then
 			empty(req)
 			live[dead[i]] = nil
 		end
@@ -364,13 +367,20 @@ function M.forget_requests()
 	end
 end
 
+-- So many new handles until the program is asked for ends that nobody waits for any more.
+local SWEEP_AFTER = 1024
+local opened = 0
+
 -- A handle for a request that has none.
 local function open(slot, number)
-	if marked > 0 then
+	local before = live[slot]
+	if before then
+		empty(before)
+	end
+	opened = opened + 1
+	if marked > 0 or opened >= SWEEP_AFTER then
+		opened = 0
 		sweep()
-		if live[slot] then
-			empty(live[slot])
-		end
 	end
 	local req = setmetatable({ number = number, key = -1 }, request_meta)
 	live[slot] = req
@@ -393,6 +403,8 @@ M.request_handle = handle
 -- Hooks of layers. The third parameter is the packet that the hook is about.
 local packets = { consume = 'reply', produce = 'reply', checkout = 'ask' }
 
+local plain_hook = M.hook_maker(live, open)
+
 function M.make_hook(hook, fn)
 	local kind = packets[hook]
 	if kind then
@@ -407,16 +419,7 @@ function M.make_hook(hook, fn)
 			return fn(state, req, packet)
 		end
 	end
-	return function (state, slot, number, key)
-		begin_hook()
-		-- As `handle`, without the call.
-		local req = live[slot]
-		if not req or req.number ~= number then
-			req = open(slot, number)
-		end
-		req.key = key
-		return fn(state, req)
-	end
+	return plain_hook(fn)
 end
 
 -- Functions of the operator in rules, by their numbers.

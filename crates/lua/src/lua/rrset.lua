@@ -165,7 +165,7 @@ function rrset.wire_size(set)
 end
 
 local wrap_set
-kres.rrset, wrap_set = M.object_type('knot_rrset', {
+kres.rrset, wrap_set, M.set_content = M.object_type('knot_rrset', {
 	construct = construct, methods = rrset, fields = fields, text = rrset.txt_dump,
 })
 
@@ -189,4 +189,46 @@ function M.group_records(list)
 		found.list[#found.list + 1] = rr.rdata
 	end
 	return order
+end
+
+-- `kres.context()`: what of the resolver can be reached from outside of a request.
+
+local cache_insert = M.wrap(raw.kres.cache_insert, M.refuse)
+
+local cache = {}
+
+-- Puts a set into the cache. Whether it was taken is not told, as ever: better data may be there.
+function cache.insert(_, set, signatures, rank)
+	if not M.set_content(set) then
+		M.refuse('cache:insert(): expected a kres.rrset')
+	end
+	local inside = M.set_content(set)
+	local covering = signatures and M.set_content(signatures)
+	cache_insert(inside.name, inside.type, inside.class, inside.seconds, inside.list,
+		covering and covering.list or {}, rank or 0)
+	return true
+end
+
+function cache.commit()
+	G.cache.checkpoint(true)
+	return true
+end
+
+local counters = setmetatable({}, { __index = function (_, name) return G.cache.stats()[name] end })
+
+local cache_type = M.object_type('kr_cache', {
+	construct = function () return {} end, methods = cache,
+	fields = { stats = function () return counters end },
+	text = function () return 'struct kr_cache' end,
+})
+local the_cache = cache_type()
+local context_type = M.object_type('kr_context', {
+	construct = function () return {} end, methods = {},
+	fields = { cache = function () return the_cache end },
+	text = function () return 'struct kr_context' end,
+})
+local the_context = context_type()
+
+function kres.context()
+	return the_context
 end

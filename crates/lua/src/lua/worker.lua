@@ -66,6 +66,18 @@ local function kick_controller()
 	end
 end
 
+-- `worker.bg_worker.cq`: the controller itself, for tasks of one's own.
+setmetatable(worker, {
+	__index = function (_, key)
+		if key ~= 'bg_worker' or not cqueues() then
+			return nil
+		end
+		local cq = start_controller()
+		kick_controller()
+		return { cq = cq }
+	end,
+})
+
 -- Runs a task until it sleeps, moves or ends.
 local function resume(task, ...)
 	if cqueues() then

@@ -21,6 +21,9 @@ fn an_endless_command_is_stopped() {
                 "while true do coroutine.resume(coroutine.create(function () while true do end end)) end",
                 "stopped after",
             ),
+            // Each error runs the function again, as its own handler.
+            ("local function f() xpcall(f, f) while true do end end f()", "stopped after"),
+            ("local function f() return xpcall(f, f) end while true do f() end", "stopped after"),
         ],
     );
     check_console(

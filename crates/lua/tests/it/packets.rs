@@ -230,3 +230,32 @@ fn a_table_that_forgets() {
     );
     check_refused(&world, &[("kres.lru()", "expected kres.lru(number of entries)")]);
 }
+
+#[test]
+fn records_go_into_the_cache() {
+    let world = World::ready();
+    world.eval(
+        "c = kres.context().cache r = kres.rrset(todname('a.'), 1, 1, 5) r:add_rdata('abcd', 4)",
+    );
+    check_console(
+        &world,
+        &[
+            ("type(c)", "'cdata'"),
+            ("c:insert(r, nil, require('ffi').C.KR_RANK_SECURE)", "true"),
+            ("c:insert(r, nil, require('bit').bor(require('ffi').C.KR_RANK_AUTH, 8))", "true"),
+            ("c:commit()", "true"),
+            ("c.stats.read ~= nil", "true"),
+        ],
+    );
+    assert_eq!(
+        world.host.take_calls(),
+        ["cache insert a. A secure", "cache insert a. A insecure+auth"]
+    );
+    check_refused(
+        &world,
+        &[
+            ("c:insert(5)", "expected a kres.rrset"),
+            ("c:insert(r, nil, 3)", "there is no such rank"),
+        ],
+    );
+}

@@ -11,6 +11,7 @@ use lua::flags::{QueryFlag, QueryFlags};
 use lua::host::*;
 use lua::layer::LuaLayer;
 use lua::policy::Rule;
+use store::cache::entry::SignedSet;
 
 /// The state that the calls read and write, and the list of calls.
 pub(crate) struct RecordingHost {
@@ -412,6 +413,13 @@ impl Cache for RecordingHost {
 
     fn cache_checkpoint(&self, _active: bool) -> Result<(), HostError> {
         self.is_open()
+    }
+
+    fn cache_insert(&self, set: &SignedSet) -> Result<bool, HostError> {
+        self.is_open()?;
+        self.did(format!("cache insert {} {} {:?}", set.set.owner, set.set.rtype, set.rank));
+        self.entries.set(self.entries.get() + 1);
+        Ok(true)
     }
 
     fn cache_fssize(&self) -> Result<u64, HostError> {

@@ -2,8 +2,10 @@
 //! a record as `{ owner, class, type, ttl, rdata }`, names and rdata as octets.
 
 use dns::rdata::text::{fmt_rdata, parse_rdata_text};
-use dns::{Class, Composer, Header, Message, Name, RecordRef, Rtype, Section};
+use dns::{Class, Composer, Header, Message, Name, Rdatas, RecordRef, Rrset, Rtype, Section};
 use mlua::{Lua, MultiValue, Table, Value};
+use store::cache::Rank;
+use store::cache::entry::SignedSet;
 
 use super::super::Call;
 use crate::convert::{Answer, Args, Failure};
@@ -174,6 +176,36 @@ pub(super) fn parse_rdata(call: &Call<'_>, args: &Args) -> Answer {
     let rdata =
         parse_rdata_text(rtype, Class::IN, rest.as_bytes(), &Name::root()).map_err(|_| fault())?;
     call.ok(call.lua.create_string(rdata)?)
+}
+
+/// `cache_insert(owner, type, class, ttl, { rdata }, { signatures }, rank)`.
+pub(super) fn cache_insert(call: &Call<'_>, args: &Args) -> Answer {
+    let Value::String(owner) = args.value(0) else {
+        return Err("the set has no owner".into());
+    };
+    let owner = Name::from_wire(&owner.as_bytes())
+        .map_err(|fault| format!("owner is not a name in wire format: {fault}"))?;
+    let number = |at: usize, most: i64, what: &str| -> Result<i64, Failure> {
+        args.integer(at)
+            .filter(|number| (0..=most).contains(number))
+            .ok_or_else(|| format!("{what} must be a number within <0, {most}>").into())
+    };
+    let rdatas = |at: usize| -> Result<Rdatas, Failure> {
+        let mut rdatas = Rdatas::new();
+        if let Some(list) = args.table(at) {
+            for rdata in list.sequence_values::<mlua::LuaString>() {
+                rdatas.push(&rdata?.as_bytes());
+            }
+        }
+        Ok(rdatas)
+    };
+    let rtype = Rtype(number(1, 0xffff, "type")? as u16);
+    let class = Class(number(2, 0xffff, "class")? as u16);
+    let mut set = Rrset::new(owner, rtype, class, number(3, 0xffff_ffff, "ttl")? as u32);
+    set.rdatas = rdatas(4)?;
+    let rank = Rank::from_byte(number(6, 0xff, "rank")? as u8).ok_or("there is no such rank")?;
+    let set = SignedSet { set, signatures: rdatas(5)?, rank };
+    call.ok(call.host.cache_insert(&set)?)
 }
 
 /// `names_equal(a, b)`: two names in wire format, without regard to case.
