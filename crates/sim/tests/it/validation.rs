@@ -161,7 +161,7 @@ fn each_rule_for_signatures_and_keys() {
         (Wrong::SignatureGarbled, 6),
         (Wrong::TtlNotSigned, 6),
         // "The matching DNSKEY RR MUST have the Zone Flag bit set", protocol 3, not revoked.
-        (Wrong::KeyNotForZones, 9),
+        (Wrong::KeyNotForZones, 11),
         (Wrong::KeyProtocol, 9),
         (Wrong::KeyRevoked, 9),
         // RFC 4035 §5.2.
