@@ -133,6 +133,13 @@ impl Resolver {
         if question.class != Class::IN || question.rtype == Rtype::ANY {
             return;
         }
+        // Who looks past the cache has its own patience: a look at keys before the network is up
+        // must not keep clients from their answers.
+        let is_look = request.client.protocol == ClientProtocol::Internal
+            && request.flags.contains(QueryFlags::NO_CACHE);
+        if is_look && response.rcode == Rcode::SERVFAIL {
+            return;
+        }
         if response.rcode != Rcode::SERVFAIL {
             // An unchecked success says nothing about a failed validation.
             if !request.checking_disabled() {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use dns::{Rcode, Rtype};
+use resolve::ClientProtocol;
+use resolve::flags::QueryFlags;
 
 use crate::world::{Asked, Does, ROOT, World};
 
@@ -75,4 +77,24 @@ fn a_failure_is_forgotten_when_the_name_works_again() {
         broken = world.ask("www.example.", Rtype::A).rcode() == Rcode::SERVFAIL;
     }
     assert!(!broken);
+}
+
+#[test]
+fn a_look_past_the_cache_that_fails_keeps_nobody_from_asking() {
+    let mut is_up = false;
+    let mut world = World::new(move |asked: &Asked| match asked.ip().to_string().as_str() {
+        ROOT => referral(asked),
+        _ if !is_up => {
+            is_up = asked.tcp;
+            asked.say().rcode(Rcode::SERVFAIL).into()
+        }
+        _ => asked.say().aa().answer("www.example. 300 A 192.0.2.80").into(),
+    });
+    world.switches = QueryFlags::NO_CACHE;
+    let query = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], b"\x03www\x07example\0\0\x01\0\x01"];
+    let look = world.send_wire(&query.concat(), ClientProtocol::Internal);
+    world.settle();
+    assert_eq!(world.take(look).rcode(), Rcode::SERVFAIL);
+    world.switches = QueryFlags::empty();
+    assert_eq!(world.ask("www.example.", Rtype::A).answer(), ["www.example. A 192.0.2.80"]);
 }
