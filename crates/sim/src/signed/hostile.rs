@@ -94,9 +94,9 @@ struct Shape {
 
 const RSA_2048: Shape =
     Shape { algorithm: Algorithm::RSASHA256, exponent: &[1, 0, 1], bytes: 256, signature: 256 };
-/// An exponent that takes the slow road.
+/// An exponent that takes the slow road: the dearest keys that are tried at all.
 const RSA_LONG: Shape =
-    Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 8], bytes: 512, signature: 512 };
+    Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 127], bytes: 128, signature: 128 };
 const ED448: Shape =
     Shape { algorithm: Algorithm::ED448, exponent: &[], bytes: 57, signature: 114 };
 
