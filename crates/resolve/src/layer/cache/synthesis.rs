@@ -1,9 +1,9 @@
 //! Answers that follow from validated proofs of absence: denials of names and types that nobody has
 //! asked for yet, and expansions of wildcards (RFC 8198).
 //!
-//! The store hands out the records of the zone's chain at or before a name; what they prove is
-//! decided by the functions that the validator uses, or, for NSEC3, by the rules of RFC 5155 §8 on
-//! hashes that were looked up anyway. Whatever is not proven is asked for as usual.
+//! The store hands out the records of the zone's chain at or before a name, so the few that a proof
+//! needs are found by looking for them; the rules are the validator's (RFC 4035 §5.4, RFC 5155 §8).
+//! Whatever is not proven is asked for as usual.
 
 use dns::dnssec::crypto::{nsec3_blocks, nsec3_hash};
 use dns::dnssec::denial::nsec::Nsec;
@@ -75,43 +75,61 @@ pub(super) fn synthesize(
     compose(cache, now, question, found)
 }
 
-/// NSEC: the record at or before the name, and the one at or before the wildcard.
+/// NSEC: the record at or before the name, and the one at or before the wildcard (RFC 4035 §5.4).
 fn by_nsec_chain(cache: &mut Cache, now: u64, question: &Question<'_>) -> Option<Found> {
     let &Question { zone, name, rtype } = question;
     let first = cache.peek_nsec(now, zone, name)?;
     let nsec = Nsec::new(zone, &first.signed.set)?;
-    let proves = |sets: &[&Rrset]| proves(question, sets);
-    if first.is_match || !nsec.denies(name) {
-        // At the name itself, or around an empty non-terminal.
-        let outcome = proves(&[&first.signed.set])?;
-        return Found::denial(outcome, [first.signed]);
+    if first.is_match {
+        return if nsec.lacks(rtype) { proven(question, Outcome::NoData, [first]) } else { None };
+    }
+    if !nsec.denies(name) {
+        // An empty non-terminal: the next name lies below it.
+        let is_empty = nsec.covers(name) && nsec.next.is_below(name);
+        return if is_empty { proven(question, Outcome::NoData, [first]) } else { None };
     }
     let encloser = name.suffix(nsec.closest_encloser_labels(name));
     let wildcard = encloser.wildcard_child()?;
     if nsec.denies(&wildcard) {
-        let outcome = proves(&[&first.signed.set])?;
-        return Found::denial(outcome, [first.signed]);
+        return proven(question, Outcome::NxDomain, [first]);
     }
     if let Some(second) = cache.peek_nsec(now, zone, &wildcard)
-        && let Some(outcome) = proves(&[&first.signed.set, &second.signed.set])
+        && let Some(nsec) = Nsec::new(zone, &second.signed.set)
     {
-        return Found::denial(outcome, [first.signed, second.signed]);
+        if second.is_match && nsec.lacks(rtype) {
+            return proven(question, Outcome::NoData, [first, second]);
+        }
+        if !second.is_match && nsec.denies(&wildcard) {
+            return proven(question, Outcome::NxDomain, [first, second]);
+        }
     }
     let (answer, outcome) = expand(cache, now, zone, &wildcard, (name, rtype))?;
     let proofs = SmallVec::from_iter([first.signed]);
     Some(Found { outcome, answer: Some(answer), proofs })
 }
 
-/// What NSEC records prove about a question, by the validator's rules.
-fn proves(question: &Question<'_>, sets: &[&Rrset]) -> Option<Outcome> {
-    let &Question { zone, name, rtype } = question;
-    // NSEC costs no arithmetic.
-    let mut nothing =
-        Budget { operations: 0, work: 0, failures: 0, failed_work: 0, hash_blocks: 0 };
-    if denial::prove_no_data(zone, sets, name, rtype, &mut nothing).is_ok() {
-        return Some(Outcome::NoData);
-    }
-    denial::prove_nxdomain(zone, sets, name, &mut nothing).is_ok().then_some(Outcome::NxDomain)
+/// A denial by NSEC. The validator would have to agree.
+fn proven<const N: usize>(
+    question: &Question<'_>,
+    outcome: Outcome,
+    links: [Link; N],
+) -> Option<Found> {
+    debug_assert!(
+        {
+            let sets: SmallVec<[&Rrset; 2]> = links.iter().map(|link| &link.signed.set).collect();
+            let &Question { zone, name, rtype } = question;
+            // NSEC costs no arithmetic.
+            let nothing =
+                &mut Budget { operations: 0, work: 0, failures: 0, failed_work: 0, hash_blocks: 0 };
+            let found = match outcome {
+                Outcome::NxDomain => denial::prove_nxdomain(zone, &sets, name, nothing),
+                _ => denial::prove_no_data(zone, &sets, name, rtype, nothing),
+            };
+            found.is_ok()
+        },
+        "{question:?} {outcome:?}"
+    );
+    Found::denial(outcome, links.map(|link| link.signed))
 }
 
 /// One NSEC3 chain, and how much may be hashed to look something up in it.
