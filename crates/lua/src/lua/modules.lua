@@ -66,7 +66,10 @@ local function native_table(name)
 		local key = command.name
 		if rawget(t, key) == nil then
 			rawset(t, key, key == 'config' and function (value)
-				return config(name, value)
+				local result = config(name, value)
+				if result ~= nil then
+					return result
+				end
 			end or function (...)
 				return call(name, key, ...)
 			end)
