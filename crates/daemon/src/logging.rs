@@ -90,7 +90,9 @@ fn emit(level: Level, line: &str) {
 
 /// Writes a line of a trace, which has its group in front already.
 pub(crate) fn write_line(tag: &str, requested: bool, line: &str) {
-    if requested || is_enabled(tag, Level::Debug) {
+    if requested {
+        emit(Level::Debug, &format!("[reqdbg]{line}\n"));
+    } else if is_enabled(tag, Level::Debug) {
         emit(Level::Debug, &format!("{line}\n"));
     }
 }

@@ -52,7 +52,10 @@ pub(crate) fn begin(
             return Progress::Over;
         }
     }
-    let question = ctx.request.question.clone();
+    let mut question = ctx.request.question.clone();
+    if let Some(name) = ctx.request.redirected.take() {
+        question.name = name;
+    }
     trace!(ctx, Plan, "plan '{}' type '{}'", question.name, question.rtype);
     let mut query = Query::new(question.name, question.rtype, question.class, Purpose::Client);
     query.flags = ctx.request.flags;

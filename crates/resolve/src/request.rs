@@ -177,6 +177,8 @@ pub struct Request {
     pub forward: Option<Arc<Forward>>,
     /// What layers want to have with the request; dropped with it.
     pub kept: Vec<Box<dyn Any>>,
+    /// The name to look up instead of the one that was asked for: the response has an alias to it.
+    pub redirected: Option<Name>,
     /// A rule has decided what becomes of the request, so that the built-in answers for
     /// special-use names do not apply.
     pub ruled: bool,

@@ -9,6 +9,7 @@ mod compare;
 mod config;
 mod parse;
 mod play;
+mod rules;
 mod script;
 pub mod suite;
 

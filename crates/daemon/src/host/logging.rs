@@ -5,6 +5,14 @@ use lua::host::{HostError, LogLevel, LogTarget, Logging};
 use super::DaemonHost;
 use crate::logging;
 
+impl DaemonHost {
+    /// Requests are traced while the log takes lines of any group at debug level.
+    fn trace_if_anybody_reads(&self) {
+        let read = logging::level() == LogLevel::Debug || !logging::debug_groups().is_empty();
+        self.worker.change_settings(|settings| settings.trace = read);
+    }
+}
+
 impl Logging for DaemonHost {
     fn log_level(&self) -> LogLevel {
         logging::level()
@@ -12,7 +20,7 @@ impl Logging for DaemonHost {
 
     fn set_log_level(&self, level: LogLevel) {
         logging::set_level(level);
-        self.worker.change_settings(|settings| settings.trace = level == LogLevel::Debug);
+        self.trace_if_anybody_reads();
     }
 
     fn log_target(&self) -> LogTarget {
@@ -30,6 +38,7 @@ impl Logging for DaemonHost {
 
     fn set_log_debug_group(&self, tag: &'static str, on: bool) {
         logging::set_debug_group(tag, on);
+        self.trace_if_anybody_reads();
     }
 
     fn log_enabled(&self, tag: &str, level: LogLevel) -> bool {

@@ -118,7 +118,10 @@ impl DaemonHost {
             self.policy.zones.load_later(self.worker.clone(), rules.clone(), id_of(id), path);
             None
         } else {
-            Some(zones::load(path, rules.seed()).map_err(HostError::refused)?)
+            // A list that its publisher broke must not keep the resolver from starting.
+            zones::load(path, rules.seed())
+                .inspect_err(|text| log!(Err, "policy", "{text}; the rule has no effect"))
+                .ok()
         };
         if watch {
             self.policy.zones.watch(id_of(id), path);

@@ -9,6 +9,7 @@ mod e2e_signed;
 mod examples;
 mod limits;
 mod modules;
+mod policy;
 mod process;
 mod roll;
 mod tcp;

@@ -96,7 +96,14 @@ fn parse_rule(call: &Call<'_>, table: &Table) -> Result<Rule, Failure> {
 fn parse_client(table: &Table) -> Result<Client, Failure> {
     let value: Value = table.get("value")?;
     if kind_of(table)? == "tsig" {
+        // Written as a string of C, the name ends with an octet that Lua does not have.
+        let terminated = || {
+            let mut wire = value.as_string()?.as_bytes().to_vec();
+            wire.push(0);
+            Name::from_wire(&wire).ok()
+        };
         return wire_name(&value)
+            .or_else(terminated)
             .map(Client::Tsig)
             .ok_or_else(|| "the key's name must be in wire format".into());
     }
@@ -260,6 +267,10 @@ fn tls_targets(call: &Call<'_>, table: &Table) -> Result<Vec<Target>, Failure> {
             return Err("TLS_FORWARD: each target must be a table { address, hostname = }".into());
         };
         let client = super::net::parse_tls_client(call, &item, TLS_PORT)?;
+        if targets.iter().any(|target: &Target| target.address == client.address) {
+            let address = client.address;
+            return Err(format!("TLS_FORWARD cannot have two targets at {address}").into());
+        }
         targets.push(Target {
             address: client.address,
             tls: Some(TargetTls {

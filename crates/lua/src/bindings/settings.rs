@@ -92,6 +92,12 @@ fn parse_hints(table: &Table) -> Result<Vec<(Name, Vec<IpAddr>)>, Failure> {
     let mut hints = Vec::new();
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair?;
+        let is_empty =
+            |value: &Value| value.as_string().is_some_and(|text| text.as_bytes().is_empty());
+        if is_empty(&key) && is_empty(&value) {
+            // A template that was given no root server.
+            continue;
+        }
         let name = key
             .as_string()
             .and_then(|key| Name::from_text(&key.as_bytes(), &Name::root()).ok())

@@ -329,13 +329,18 @@ local function describe_rule(rule, client)
 	}
 end
 
-local function add(rule, postrule, client)
+-- A rule is a function, made by one of the filters or by the operator.
+local function checked(rule, what)
 	if type(rule) ~= 'function' then
-		M.refuse(string.format('policy.add: expected a rule such as policy.all(policy.DENY), got %s',
+		M.refuse(string.format('%s: expected a rule such as policy.all(policy.DENY), got %s', what,
 			rule == nil and 'nothing' or 'a ' .. type(rule)))
 	end
+	return rule
+end
+
+local function add(rule, postrule)
 	postrule = postrule == true
-	local id = add_rule(describe_rule(rule, client), postrule)
+	local id = add_rule(describe_rule(checked(rule, 'policy.add')), postrule)
 	local entry = setmetatable({ id = id, cb = rule }, rule_meta)
 	local list = postrule and policy.postrules or policy.rules
 	list[#list + 1] = entry
@@ -367,20 +372,31 @@ end
 package.preload['kres_modules.policy'] = function () return policy end
 M.module_tables.policy = policy
 
--- view: the same rules, for some clients.
+-- view: the same rules, for some clients. The lists are for those who look; what counts is with the
+-- program.
+
+view.key, view.src, view.dst = {}, {}, {}
+
+local function add_view(list, client, rule)
+	local id = add_rule(describe_rule(checked(rule, 'view'), client), false)
+	local entry = setmetatable({ id = id, cb = rule }, rule_meta)
+	list[#list + 1] = entry
+	return entry
+end
 
 function view.addr(_, subnet, rule, dst)
 	if type(subnet) ~= 'string' then
 		M.refuse('expected view:addr(subnet, rule)')
 	end
-	return add(rule, false, { kind = dst and 'destination' or 'source', value = subnet })
+	return add_view(dst and view.dst or view.src,
+		{ kind = dst and 'destination' or 'source', value = subnet }, rule)
 end
 
 function view.tsig(_, key, rule)
 	if type(key) ~= 'string' then
 		M.refuse('expected view:tsig(key name in wire format, rule)')
 	end
-	return add(rule, false, { kind = 'tsig', value = key })
+	return add_view(view.key, { kind = 'tsig', value = key }, rule)
 end
 
 package.preload['kres_modules.view'] = function () return view end

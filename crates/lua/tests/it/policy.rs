@@ -126,6 +126,12 @@ fn actions_become_data() {
     );
 }
 
+/// Digests as base64 text.
+const PINS: [&str; 2] = [
+    "g1PpXsxqPchz2tH6w9kcvVXqzQ0QclhInFP2+VWOqic=",
+    "ev1xcdU++dY9BlcX0QoKeaUftvXQvNIz/PCss1Z/3ek=",
+];
+
 #[test]
 fn forwarding_targets() {
     let world = World::ready();
@@ -140,18 +146,17 @@ fn forwarding_targets() {
         addresses(action(&world, "policy.STUB({'192.0.2.1@5300', '2001:db8::1'})")),
         ["192.0.2.1:5300", "[2001:db8::1]:53"]
     );
-    let Action::Forward(targets) = action(
-        &world,
-        "policy.TLS_FORWARD({{'192.0.2.1', hostname = 'dns.test', ca_file = '/ca.pem'}, \
-         {'192.0.2.2@8853', pin_sha256 = {'YQ==', 'Yg=='}}})",
-    ) else {
-        panic!("no forwarding")
-    };
+    let [one, other] = PINS;
+    let statement = format!(
+        "policy.TLS_FORWARD({{{{'192.0.2.1', hostname = 'dns.test', ca_file = '/dev/null'}}, \
+         {{'192.0.2.2@8853', pin_sha256 = {{'{one}', '{other}'}}}}}})"
+    );
+    let Action::Forward(targets) = action(&world, &statement) else { panic!("no forwarding") };
     assert_eq!(targets[0].address.to_string(), "192.0.2.1:853");
     let tls = targets[0].tls.as_ref().unwrap();
     assert_eq!(tls.hostname.as_deref(), Some("dns.test"));
     assert_eq!(targets[1].address.to_string(), "192.0.2.2:8853");
-    assert_eq!(targets[1].tls.as_ref().unwrap().pins_sha256, ["YQ==", "Yg=="]);
+    assert_eq!(targets[1].tls.as_ref().unwrap().pins_sha256, PINS);
 }
 
 #[test]
@@ -169,6 +174,15 @@ fn views_are_rules_for_some_clients() {
     assert_eq!(
         rule(&world, "view:tsig('\\8testkey1\\0', policy.all(policy.REFUSE))").client,
         Some(Client::Tsig("testkey1".parse().unwrap()))
+    );
+    assert_eq!(
+        rule(&world, "view:tsig('\\5mykey', policy.all(policy.REFUSE))").client,
+        Some(Client::Tsig("mykey".parse().unwrap())),
+        "as the manual writes it"
+    );
+    check_console(
+        &world,
+        &[("#policy.rules", "0"), ("#view.src", "1"), ("#view.dst", "1"), ("#view.key", "2")],
     );
     check_refused(
         &world,
@@ -261,6 +275,18 @@ fn bad_rules_are_refused() {
             ("policy.TLS_FORWARD({})", "TLS_FORWARD argument must be a non-empty table"),
             ("policy.TLS_FORWARD({{'192.0.2.1'}})", "no way to authenticate"),
             ("policy.TLS_FORWARD({'192.0.2.1'})", "each target must be a table"),
+            (
+                "policy.TLS_FORWARD({{'::1', pin_sha256 = 'YQ=='}})",
+                "not a valid pin_sha256: 'YQ=='",
+            ),
+            (
+                "policy.TLS_FORWARD({{'::1', hostname = 'x', ca_file = '/nope'}})",
+                "failed to import certificate file '/nope': No such file or directory",
+            ),
+            (
+                "policy.TLS_FORWARD({{'::1', insecure = true}, {'0::1', insecure = true}})",
+                "cannot have two targets at [::1]:853",
+            ),
             ("policy.FLAGS('NO_CACH')", "no member named 'NO_CACH', did you mean 'NO_CACHE'?"),
             ("policy.DENY_MSG(5)", "DENY_MSG: expected a message"),
             ("policy.DENY_MSG(('x'):rep(256))", "message too long"),

@@ -57,6 +57,7 @@ pub(super) fn apply(
             Some(State::Done)
         }
         Action::Answer { records, nodata } => answer(ctx, records, *nodata),
+        Action::Redirect { target, ttl } => Some(redirect(ctx, target, *ttl, state)),
         Action::Forward(forward) => {
             let stub = forward.kind == ForwardKind::Stub;
             ctx.request.flags |= if stub { QueryFlags::STUB } else { QueryFlags::FORWARD };
@@ -123,6 +124,7 @@ fn apply_chain(action: &Action, ctx: &mut RequestContext<'_>) {
         | Action::NoAnswer
         | Action::Truncate
         | Action::Answer { .. }
+        | Action::Redirect { .. }
         | Action::Forward(_)
         | Action::Function(_) => {}
     }
@@ -199,6 +201,23 @@ fn answer(ctx: &mut RequestContext<'_>, records: &[AnswerRecords], nodata: bool)
     }
     say(ctx, ExtendedErrorCode::FORGED_ANSWER, "PANS");
     Some(State::Done)
+}
+
+/// Answers with an alias; what it leads to is looked up, unless the alias itself was asked for.
+fn redirect(ctx: &mut RequestContext<'_>, target: &Name, ttl: u32, state: State) -> State {
+    let question = ctx.request.question.clone();
+    let asked_for_alias = question.rtype == Rtype::CNAME;
+    own_response(ctx, Rcode::NOERROR, asked_for_alias);
+    let mut rdatas = Rdatas::new();
+    rdatas.push(target.as_wire());
+    let alias = own_set(question.name, Rtype::CNAME, ttl, rdatas);
+    ctx.request.response.answer.push(alias);
+    say(ctx, ExtendedErrorCode::FORGED_ANSWER, "PRDR");
+    if asked_for_alias {
+        return State::Done;
+    }
+    ctx.request.redirected = Some(target.clone());
+    state
 }
 
 fn own_set(owner: Name, rtype: Rtype, ttl: u32, rdatas: Rdatas) -> SignedSet {

@@ -1,8 +1,8 @@
 //! Response policy zones from zone files: what to do with which names.
 //!
 //! Triggers are names and wildcards; actions are `CNAME .` (the action that the rule was given),
-//! `CNAME *.` (no data), `rpz-passthru.`, `rpz-drop.`, `rpz-tcp-only.`, and records of other types,
-//! which are answered as they stand. What else a zone may contain is ignored and noted. A zone is
+//! `CNAME *.` (no data), `rpz-passthru.`, `rpz-drop.`, `rpz-tcp-only.`, aliases to other names, and
+//! records of other types, which are answered as they stand. What else a zone may contain is ignored and noted. A zone is
 //! read as a whole or not at all.
 
 use std::ops::ControlFlow;
@@ -223,8 +223,8 @@ impl ZoneReader {
             _ => Trigger { name: owner, wildcard: false },
         };
         if record.rtype == Rtype::CNAME {
-            let Some(code) = self.code_of_alias(record.rdata) else {
-                let text = "CNAME with custom target in RPZ is not supported (ignored)";
+            let Some(code) = self.code_of_alias(record) else {
+                let text = "CNAME to a wildcard is not supported (ignored)";
                 self.note(line, text.into());
                 return Ok(());
             };
@@ -250,26 +250,21 @@ impl ZoneReader {
             .map_err(|fault| RpzFault { line, text: fault.to_string() })
     }
 
-    fn code_of_alias(&mut self, target: &[u8]) -> Option<u32> {
-        let target = target.to_ascii_lowercase();
+    fn code_of_alias(&mut self, record: &Record<'_>) -> Option<u32> {
+        let target = record.rdata.to_ascii_lowercase();
         let action = match target.as_slice() {
             b"\x00" => return Some(CODE_GIVEN),
             b"\x01*\x00" => Action::Answer { records: Vec::new(), nodata: true },
             b"\x0crpz-passthru\x00" => Action::Pass,
             b"\x08rpz-drop\x00" => Action::Drop,
             b"\x0crpz-tcp-only\x00" => Action::Truncate,
-            _ => return None,
+            _ => {
+                let name = Name::from_wire(record.rdata).ok().filter(|name| !name.is_wildcard())?;
+                Action::Redirect { target: name, ttl: record.ttl }
+            }
         };
-        Some(self.code_of(action))
-    }
-
-    fn code_of(&mut self, action: Action) -> u32 {
-        let known = self.actions.iter().position(|other| *other == action);
-        let at = known.unwrap_or_else(|| {
-            self.actions.push(action);
-            self.actions.len() - 1
-        });
-        at as u32 + 1
+        let key = [b"CNAME", &record.ttl.to_be_bytes()[..], &target].concat();
+        Some(code_of(&mut self.actions, &mut self.codes, key, action))
     }
 
     fn local_record(&mut self, trigger: Trigger, record: &Record<'_>, line: u32) {
@@ -295,11 +290,9 @@ impl ZoneReader {
     fn finish(mut self, line: u32) -> Result<Zone, RpzFault> {
         let local: Vec<_> = self.local.drain().collect();
         for (trigger, records) in local {
-            let actions = &mut self.actions;
-            let code = *self.codes.entry(packed(&records)).or_insert_with(|| {
-                actions.push(Action::Answer { records, nodata: true });
-                actions.len() as u32
-            });
+            let key = packed(&records);
+            let action = Action::Answer { records, nodata: true };
+            let code = code_of(&mut self.actions, &mut self.codes, key, action);
             self.push(&trigger, code, line)?;
         }
         Ok(Zone {
@@ -310,6 +303,19 @@ impl ZoneReader {
             notes_count: self.notes_count,
         })
     }
+}
+
+/// The code of an action; one with the same key is kept once.
+fn code_of(
+    actions: &mut Vec<Action>,
+    codes: &mut HashMap<Vec<u8>, u32, Keyed>,
+    key: Vec<u8>,
+    action: Action,
+) -> u32 {
+    *codes.entry(key).or_insert_with(|| {
+        actions.push(action);
+        actions.len() as u32
+    })
 }
 
 /// The same bytes for the same records.
@@ -370,6 +376,8 @@ Data 20 A 192.0.2.2
 data AAAA 2001:db8::1
 same A 192.0.2.9
 same2 A 192.0.2.9
+alias CNAME landing.example.
+alias2 CNAME landing.example.
 ";
 
     #[test]
@@ -383,20 +391,22 @@ same2 A 192.0.2.9
         assert_eq!(found(&zone, "drop"), Some(Verdict::Action(&Action::Drop)));
         assert_eq!(found(&zone, "tcp"), Some(Verdict::Action(&Action::Truncate)));
         assert_eq!(answers(&zone, "data"), [(Rtype::A, 20, 2), (Rtype::AAAA, 30, 1)]);
+        let landing = Action::Redirect { target: "landing.example".parse().unwrap(), ttl: 30 };
+        assert_eq!(found(&zone, "alias"), Some(Verdict::Action(&landing)));
         assert_eq!(found(&zone, "x.data"), None);
         assert_eq!(found(&zone, "rpz.example"), None);
         assert_eq!(found(&zone, "."), None);
-        assert_eq!(zone.len(), 8);
+        assert_eq!(zone.len(), 10);
         let notes: Vec<u32> = zone.notes.iter().map(|note| note.line).collect();
         assert_eq!(notes, [11], "{:?}", zone.notes);
         assert_eq!(found(&zone, "same"), found(&zone, "same2"));
-        assert_eq!(zone.actions.len(), 6, "equal data is kept once");
+        assert_eq!(zone.actions.len(), 7, "equal data is kept once");
     }
 
     #[test]
     fn what_is_ignored_is_noted() {
         let zone = read(
-            "a CNAME elsewhere.example.\n\
+            "a CNAME *.example.\n\
              b DNAME c.\n\
              32.1.2.0.192.rpz-ip CNAME .\n\
              d NS e.\n\
@@ -409,7 +419,7 @@ same2 A 192.0.2.9
             notes,
             [
                 "1: warning: SOA missing as the first record",
-                "1: CNAME with custom target in RPZ is not supported (ignored)",
+                "1: CNAME to a wildcard is not supported (ignored)",
                 "2: warning: RR type DNAME is not allowed in RPZ (ignored)",
                 "3: warning: triggers 'rpz-ip' are not supported (ignored)",
                 "4: warning: RR type NS is not allowed in RPZ (ignored)",

@@ -162,6 +162,8 @@ pub enum Action {
     Truncate,
     /// These records; for other types NODATA if `nodata`, else the next rule.
     Answer { records: Vec<AnswerRecords>, nodata: bool },
+    /// An alias to another name, which is looked up.
+    Redirect { target: Name, ttl: u32 },
     /// Ask these servers instead of the authoritative ones.
     Forward(Arc<Forward>),
     /// Chain: send a copy there.

@@ -17,6 +17,7 @@ use resolve::{
     RequestContext, Resolver, ResolverParts, Settings, State, UnixTime, Via,
 };
 
+use super::layer::POLICY;
 use super::names::NameSet;
 use super::pattern::Pattern;
 use super::*;
@@ -62,6 +63,10 @@ struct World {
     next: u32,
     /// Where questions were sent.
     asked: Vec<(SocketAddr, String)>,
+    /// Every question to these is answered with one address.
+    upstream: Option<SocketAddr>,
+    /// Answers that were given without asking the layers.
+    shared: usize,
     mirrored: Vec<SocketAddr>,
 }
 
@@ -87,7 +92,15 @@ impl World {
         layers
             .insert(Box::new(ViewLayer::new(rules.clone())), Place::After(local_data::NAME))
             .expect("a place");
-        World { resolver, rules, next: 0, asked: Vec::new(), mirrored: Vec::new() }
+        World {
+            resolver,
+            rules,
+            next: 0,
+            asked: Vec::new(),
+            upstream: None,
+            shared: 0,
+            mirrored: Vec::new(),
+        }
     }
 
     fn add_to(
@@ -135,18 +148,29 @@ impl World {
         };
         let mut out = Vec::new();
         if self.resolver.answer_cached(World::now(), &client, wire, &mut out) {
+            self.shared += 1;
             return Some(told(&out));
         }
         self.resolver.handle_request(World::now(), client, wire);
+        let answer = self.carry_out();
+        self.resolver.end_turn(World::now());
+        answer
+    }
+
+    /// Carries out what the resolver wants; the answer, if one left.
+    fn carry_out(&mut self) -> Option<Told> {
         let mut answer = None;
         while let Some(effect) = self.resolver.poll_action() {
             match effect {
                 Effect::Respond { wire, .. } => answer = Some(told(&wire)),
-                Effect::Exchange { target, wire, .. } => {
+                Effect::Exchange { id, target, wire, .. } => {
                     let question = Message::parse(&wire).expect("a message").question();
                     let question = question.expect("a question");
                     let asked = format!("{} {}", question.name, question.rtype).to_lowercase();
                     self.asked.push((target.address, asked));
+                    if self.upstream == Some(target.address) {
+                        self.resolver.handle_reply(World::now(), id, Ok(&reply_to(&wire)));
+                    }
                 }
                 Effect::Mirror { target, .. } => self.mirrored.push(target),
                 Effect::Drop { .. } | Effect::Cancel { .. } => {}
@@ -195,6 +219,25 @@ fn query(question: &str, key: Option<&str>) -> Vec<u8> {
     } else {
         composer.finish(Some(&OptRecord::new(4096, false)));
     }
+    wire
+}
+
+/// What an upstream says: one address, whatever the name.
+fn reply_to(query: &[u8]) -> Vec<u8> {
+    let query = Message::parse(query).expect("a message");
+    let question = query.question().expect("a question");
+    let mut header = Header { id: query.header().id, ..Header::default() };
+    header.set_qr(true);
+    header.set_rd(true);
+    header.set_ra(true);
+    let mut wire = Vec::new();
+    let mut composer = Composer::new(&mut wire, header, 4096);
+    composer.question(&question.name, question.rtype, question.class).expect("room");
+    let rdatas = std::iter::once(&[192, 0, 2, 7][..]);
+    composer
+        .records(Section::Answer, &question.name, Rtype::A, Class::IN, 60, rdatas)
+        .expect("room");
+    composer.finish(None);
     wire
 }
 
@@ -513,4 +556,105 @@ fn traces_are_written_if_they_are_wanted() {
     world.rcode("ip");
     let log = world.log().join("\n");
     assert!(log.contains("arrived from 198.51.100.7#04000 to 192.0.2.53#00053 (UDP)"), "{log}");
+}
+
+/// A world in which everything is forwarded to an upstream that answers.
+fn served() -> World {
+    let mut world = World::new();
+    let target = SocketAddr::from(([203, 0, 113, 1], 53));
+    world.upstream = Some(target);
+    let targets = vec![(target, Via::Udp)];
+    let forward = Forward { suffix: Name::root(), kind: ForwardKind::Stub, targets };
+    world.add(Filter::All, Action::Forward(Arc::new(forward)));
+    world
+}
+
+#[test]
+fn finished_answers_are_shared_and_their_rules_counted() {
+    let mut world = served();
+    for count in 1..=5 {
+        let told = world.ask("www.example").expect("an answer");
+        assert_eq!(told.records.len(), 1, "{told:?}");
+        assert_eq!(world.rules.hits(RuleId(0)), count);
+    }
+    assert_eq!(world.asked.len(), 1);
+    // One comes from upstream, one from the store.
+    assert_eq!(world.shared, 3);
+}
+
+#[test]
+fn what_is_done_for_each_request_is_not_shared() {
+    for action in [
+        Action::Mirror(SocketAddr::from(([203, 0, 113, 2], 53))),
+        Action::DebugAlways,
+        Action::DebugCacheMiss,
+        Action::QTrace,
+        Action::IpTrace,
+        Action::Function(FunctionId(2)),
+        Action::Truncate,
+    ] {
+        let mut world = World::new();
+        world.rules.set_functions(Rc::new(Scripted::default()));
+        world.add(suffix(&["www.example"]), action.clone());
+        let target = SocketAddr::from(([203, 0, 113, 1], 53));
+        world.upstream = Some(target);
+        let targets = vec![(target, Via::Udp)];
+        let forward = Forward { suffix: Name::root(), kind: ForwardKind::Stub, targets };
+        world.add(Filter::All, Action::Forward(Arc::new(forward)));
+        for _ in 0..4 {
+            world.ask_from("198.51.100.7", "www.example", true).expect("an answer");
+            world.ask_from("198.51.100.7", "other.example", true).expect("an answer");
+        }
+        assert_eq!(world.shared, 2, "{action:?}: only what no such rule applies to");
+        assert_eq!(world.rules.hits(RuleId(0)), 4);
+    }
+}
+
+#[test]
+fn clients_of_different_networks_share_nothing() {
+    let mut world = served();
+    // Behind the rules for everybody nothing of `view` would be asked: this one goes before them.
+    let rules = world.rules.clone();
+    let layers = world.resolver.layers_mut();
+    layers.insert(Box::new(ViewLayer::new(rules)), Place::Before(POLICY)).expect("a place");
+    world.view(Client::Source(network("10.0.0.0/8")), suffix(&["example"]), Action::Refuse);
+    for from in ["198.51.100.7", "192.0.2.1", "198.51.100.8", "192.0.2.1"] {
+        let told = world.ask_from(from, "www.example", false).expect("an answer");
+        assert_eq!(told.rcode, Rcode::NOERROR, "{from}");
+    }
+    assert!(world.shared > 0);
+    let told = world.ask_from("10.1.1.1", "www.example", false).expect("an answer");
+    assert_eq!(told.rcode, Rcode::REFUSED);
+    world.rules.remove(RuleId(1));
+    let told = world.ask_from("10.1.1.1", "www.example", false).expect("an answer");
+    assert_eq!(told.rcode, Rcode::NOERROR);
+}
+
+#[test]
+fn an_alias_is_followed() {
+    let mut world = World::new();
+    let text = b"www.example 60 CNAME landing.example.\n";
+    let zone = Arc::new(Zone::read(text, SEED, &mut |_| {}).expect("a zone"));
+    world.add(Filter::rpz(Some(zone)), deny());
+    let target = SocketAddr::from(([203, 0, 113, 1], 53));
+    world.upstream = Some(target);
+    let targets = vec![(target, Via::Udp)];
+    let forward = Forward { suffix: Name::root(), kind: ForwardKind::Stub, targets };
+    let forward = Action::Forward(Arc::new(forward));
+    world.add(Filter::All, forward.clone());
+    // The alias decides, so the rule behind it does not forward.
+    assert!(world.ask("www.example").is_none());
+    world.rules.remove(RuleId(1));
+    let told = world.ask("www.example CNAME").expect("an answer");
+    assert_eq!(told.records, ["www.example. 60 IN CNAME landing.example."]);
+    assert!(told.aa);
+    let mut settings = Settings::default();
+    let targets = vec![(target, Via::Udp)];
+    settings.forwards = vec![Forward { suffix: Name::root(), kind: ForwardKind::Stub, targets }];
+    world.resolver.configure(World::now(), settings);
+    let told = world.ask_from("198.51.100.9", "www.example", false).expect("an answer");
+    assert_eq!(
+        told.records,
+        ["www.example. 60 IN CNAME landing.example.", "landing.example. 60 IN A 192.0.2.7"]
+    );
 }

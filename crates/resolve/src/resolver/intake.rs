@@ -64,6 +64,7 @@ impl Resolver {
             wake_at: None,
             forward: None,
             kept: Vec::new(),
+            redirected: None,
             ruled: false,
             shareable: true,
             tallies: Vec::new(),

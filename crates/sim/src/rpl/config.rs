@@ -2,18 +2,24 @@
 //! that Deckard's template for kresd makes of it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dns::Name;
+use modules::policy::Rules;
+use modules::policy::names::Seed;
 use resolve::trust_anchors::file::{self, AnchorFault};
 use resolve::trust_anchors::keeper::Upkeep;
-use resolve::{Forward, ForwardKind, GlueMode, Now, Settings, Via};
+use resolve::{GlueMode, Now, Settings};
 
+use super::rules;
 use crate::anchors::Anchors;
 
 /// EDNS payload in scenarios, both ways.
 const UDP_SIZE: u16 = 4096;
+
+/// Key of the hashes of lists of names; nobody attacks a scenario.
+const RULES_SEED: Seed = (1, 2);
 
 /// What a scenario wants of the resolver.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -129,15 +135,6 @@ impl Config {
                 .map_err(|fault| format!("stub-name: {fault}"))?;
             settings.root_hints = Arc::new(vec![(name, vec![address])]);
         }
-        // The public harness lets names below `test.` pass.
-        settings.local_data_except.extend(Name::from_text(b"test.", &Name::root()));
-        if let Some(address) = self.forward_addr {
-            settings.forwards.push(Forward {
-                suffix: Name::root(),
-                kind: ForwardKind::Forward,
-                targets: vec![(SocketAddr::new(address, 53), Via::Udp)],
-            });
-        }
         for (key, slot) in [("min_ttl", &mut settings.ttl_min), ("max_ttl", &mut settings.ttl_max)]
         {
             if let Some(value) = self.feature(key) {
@@ -145,6 +142,25 @@ impl Config {
             }
         }
         Ok(settings)
+    }
+
+    /// The rules in the order of the public template: names below `test.` pass, everything is
+    /// forwarded if the scenario says so, then come its own.
+    pub fn rules(&self) -> Result<Rules, String> {
+        let rules = Rules::new(RULES_SEED);
+        let mut statements =
+            vec!["policy.add(policy.suffix(policy.PASS, {todname('test.')}))".to_owned()];
+        if let Some(address) = self.forward_addr {
+            statements.push(format!("policy.add(policy.all(policy.FORWARD('{address}')))"));
+        }
+        for wanted in ["policy", "view"] {
+            let own = self.features.iter().filter(|(key, _)| key == wanted);
+            statements.extend(own.map(|(_, statement)| statement.clone()));
+        }
+        for (id, statement) in (0..).zip(&statements) {
+            rules::add(&rules, id, statement).map_err(|fault| format!("{statement}: {fault}"))?;
+        }
+        Ok(rules)
     }
 
     /// The trust anchors, positive and negative, followed as the public harness lets kresd do it.

@@ -6,6 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use dns::{Composer, Header, Message, Rcode, Rtype};
+use modules::policy::{PolicyLayer, ViewLayer};
+use resolve::layer::local_data;
+use resolve::layer::stack::Place;
 use resolve::{Client, ClientProtocol, ExchangeFault, Now, Resolver, ResolverParts, Via};
 
 use super::script::{Criterion, Entry, Scenario, Step, StepKind};
@@ -70,19 +73,29 @@ impl Outcome {
 /// Room for what one scenario teaches; the public harness gives two megabytes.
 const STORE_BYTES: u64 = 2 * 1024 * 1024;
 
+/// A resolver that is set as the scenario wants it.
+fn resolver(scenario: &Scenario, variant: Variant) -> Result<Resolver, String> {
+    let settings = scenario.config.settings(variant.minimize)?;
+    let rules = scenario.config.rules()?;
+    let parts = ResolverParts::in_memory(settings, [7 + variant.chance; 32], STORE_BYTES)
+        .map_err(|fault| fault.to_string())?;
+    let mut resolver = Resolver::new(parts);
+    let layers = resolver.layers_mut();
+    let inserted = layers
+        .insert(Box::new(PolicyLayer::new(rules.clone())), Place::Before(local_data::NAME))
+        .and_then(|()| {
+            layers.insert(Box::new(ViewLayer::new(rules)), Place::After(local_data::NAME))
+        });
+    inserted.map_err(|fault| fault.to_string())?;
+    Ok(resolver)
+}
+
 /// Runs a scenario from its first step to its last.
 pub fn play(scenario: &Scenario, variant: Variant) -> Outcome {
-    let settings = match scenario.config.settings(variant.minimize) {
-        Ok(settings) => settings,
+    let resolver = match resolver(scenario, variant) {
+        Ok(resolver) => resolver,
         Err(fault) => return Outcome { failures: vec![fault], trace: Trace::default() },
     };
-    let parts = match ResolverParts::in_memory(settings, [7 + variant.chance; 32], STORE_BYTES) {
-        Ok(parts) => parts,
-        Err(fault) => {
-            return Outcome { failures: vec![fault.to_string()], trace: Trace::default() };
-        }
-    };
-    let resolver = Resolver::new(parts);
     let script = Script::new(scenario);
     let clock = Clock::starting_at(scenario.start());
     let anchors = match scenario.config.anchors(clock.now()) {

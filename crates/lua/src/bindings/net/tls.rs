@@ -21,6 +21,8 @@ const TICKET_SECRET_BYTES_MIN: usize = 32;
 const TICKET_SECRET_BYTES_MAX: u64 = 4096;
 /// The largest padding block: four times what fits into a datagram without fragmentation.
 const PADDING_MAX: f64 = 4096.0;
+/// 32 octets as base64: 43 digits and a filler.
+const PIN_TEXT_BYTES: usize = 44;
 /// RFC 7858 §3.1.
 const TLS_PORT: u16 = 853;
 
@@ -176,8 +178,35 @@ pub(in crate::bindings) fn parse_client(
         }
         (false, false) => Err("no way to authenticate and not set as insecure".into()),
         (true, true) => Err("set as insecure but provided authentication config".into()),
-        _ => Ok(client),
+        _ => {
+            check_authentication(&client)?;
+            Ok(client)
+        }
     }
+}
+
+/// Pins and files that cannot be used are refused now rather than at the first question.
+fn check_authentication(client: &TlsClient) -> Result<(), Failure> {
+    for pin in &client.pins_sha256 {
+        check_pin(pin)?;
+    }
+    for path in &client.ca_files {
+        File::open(path).map_err(|error| {
+            format!("failed to import certificate file '{}': {error}", path.display())
+        })?;
+    }
+    Ok(())
+}
+
+/// A pin is the base64 text of a SHA-256 digest (RFC 4648 §4, RFC 7858 §4.2).
+fn check_pin(pin: &str) -> Result<(), Failure> {
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    let is_pin = pin.len() == PIN_TEXT_BYTES
+        && pin.strip_suffix('=').is_some_and(|digits| digits.bytes().all(is_digit));
+    if is_pin {
+        return Ok(());
+    }
+    Err(format!("not a valid pin_sha256: '{pin}'; it is the base64 text of 32 octets").into())
 }
 
 fn client_table(call: &Call<'_>, client: &TlsClient) -> Result<Table, Failure> {

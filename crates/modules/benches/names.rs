@@ -1,0 +1,63 @@
+//! Size and speed of lists of names: `cargo bench -p modules --bench names [names]`.
+//!
+//! Prints bytes a name and nanoseconds a look-up, the least of several rounds, for names that are
+//! in the list, below it, and elsewhere.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use dns::Name;
+use modules::policy::names::{Key, NameSet, Seed};
+
+const SEED: Seed = (0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
+const ROUNDS: usize = 7;
+/// Look-ups in a round; more names than any cache of the processor holds.
+const LOOKUPS: usize = 200_000;
+
+/// Names as blocklists have them: some 21 bytes, two or three labels.
+fn name(n: usize) -> Name {
+    let mixed = (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let ends = ["com", "net", "org", "info", "co.uk", "xyz"];
+    let first = ["ads", "track", "cdn", "static", "www"][(mixed >> 40) as usize % 5];
+    format!("{first}.{:x}.{}", mixed >> 24, ends[(mixed >> 8) as usize % ends.len()])
+        .parse()
+        .unwrap()
+}
+
+fn time(label: &str, set: &NameSet, names: &[Name], expected: bool) {
+    let mut least = f64::MAX;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for name in names {
+            let key = Key::new(SEED, black_box(name));
+            assert_eq!(set.has_at_or_above(&key), expected);
+        }
+        least = least.min(start.elapsed().as_nanos() as f64 / names.len() as f64);
+    }
+    println!("{label:<20} {least:7.1} ns");
+}
+
+fn main() {
+    let count = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(1_000_000);
+    let names: Vec<Name> = (0..count).map(name).collect();
+    let start = Instant::now();
+    let set = NameSet::from_names(SEED, &names).unwrap();
+    let built = start.elapsed();
+    let wire: usize = names.iter().map(Name::len).sum();
+    println!(
+        "{} names, {:.1} bytes each on the wire, {:.1} in the list, built in {built:?}",
+        set.len(),
+        wire as f64 / count as f64,
+        set.bytes() as f64 / set.len() as f64,
+    );
+    let step = (count / LOOKUPS).max(1);
+    let listed: Vec<Name> = names.iter().step_by(step).take(LOOKUPS).cloned().collect();
+    let below: Vec<Name> = listed.iter().map(|name| name.prepend(b"www").unwrap()).collect();
+    let absent: Vec<Name> = (count..count + listed.len()).map(name).collect();
+    time("in the list", &set, &listed, true);
+    time("below a listed name", &set, &below, true);
+    time("absent", &set, &absent, false);
+}
