@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 
 use dns::edns::OptRecord;
-use dns::{Class, Composer, Header, Message, Name, Rcode, Rrset, Rtype, Section};
+use dns::{Class, Composer, Header, Message, Name, Rrset, Rtype, Section};
 
 use crate::process::{Running, SOON, eventually, framed, read_message};
 
@@ -196,23 +196,25 @@ fn a_zone_of_rules_is_read_again_when_it_changes() {
 }
 
 #[test]
-fn clients_on_a_wildcard_socket_have_their_own_address() {
+fn views_see_both_addresses() {
     let wildcard = crate::process::free_address().port();
     let running = Running::start(&format!(
         "{ALONE}
-        net.listen('::', {wildcard})
+        net.listen('0.0.0.0', {wildcard})
         modules = {{ 'view' }}
-        view:addr('127.0.0.0/8', policy.suffix(policy.REFUSE, {{todname('a')}}))
-        view:addr('::/0', policy.suffix(policy.DROP, {{todname('a')}}))
-        view:addr('127.0.0.0/8', policy.suffix(policy.DENY, {{todname('b')}}), true)
+        view:addr('127.0.0.2', policy.suffix(policy.REFUSE, {{todname('ours')}}), true)
+        view:addr('127.0.0.0/8', policy.suffix(policy.DROP, {{todname('theirs')}}))
+        view:addr('::/0', policy.all(policy.DENY))
+        view:addr('127.0.0.0/8', policy.all(policy.DENY_MSG('last')))
         "
     ));
-    for port in [wildcard, running.address.port()] {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let status = |name: &str| ask_at(address, name).unwrap();
-        assert_eq!(status("a"), "REFUSED ede18", "{}", running.log());
-        assert!(status("b").starts_with(&Rcode::NXDOMAIN.to_string()));
-    }
+    let ask = |last: u8, name: &str| {
+        ask_at(SocketAddr::from(([127, 0, 0, last], wildcard)), name).unwrap()
+    };
+    assert_eq!(ask(1, "x.theirs"), "SERVFAIL ede18", "{}", running.log());
+    assert!(ask(2, "x.ours").contains("\"last\""), "conditions on clients come first");
+    assert!(ask(1, "x.ours").contains("\"last\""));
+    check(&running, &[("x.theirs", "SERVFAIL ede18")]);
 }
 
 #[test]

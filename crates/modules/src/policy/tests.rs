@@ -600,7 +600,8 @@ fn what_is_done_for_each_request_is_not_shared() {
         world.upstream = Some(target);
         let targets = vec![(target, Via::Udp)];
         let forward = Forward { suffix: Name::root(), kind: ForwardKind::Stub, targets };
-        world.add(Filter::All, Action::Forward(Arc::new(forward)));
+        let settings = Settings { forwards: vec![forward], ..Settings::default() };
+        world.resolver.configure(World::now(), settings);
         for _ in 0..4 {
             world.ask_from("198.51.100.7", "www.example", true).expect("an answer");
             world.ask_from("198.51.100.7", "other.example", true).expect("an answer");
