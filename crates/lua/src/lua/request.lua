@@ -26,6 +26,7 @@ local OVER = 'the request is over'
 local function note_end(req)
 	if not rawget(req, 'noted') then
 		rawset(req, 'noted', true)
+		req.touched = true
 		marked = marked + 1
 	end
 end
@@ -294,6 +295,7 @@ local function cached_field(name, make)
 	fields[name] = function (req)
 		local value = make(req)
 		rawset(req, name, value)
+		req.touched = true
 		return value
 	end
 end
@@ -339,12 +341,12 @@ local function empty(req)
 			end
 		end
 	end
-	req.number = 0
 	for key in pairs(req) do
-		if key ~= 'number' and key ~= 'key' then
-			rawset(req, key, nil)
+		if key ~= 'number' and key ~= 'key' and key ~= 'touched' then
+			req[key] = nil
 		end
 	end
+	req.touched = false
 end
 
 -- The same for those that have ended since the last call.
@@ -374,7 +376,7 @@ local opened = 0
 -- A handle for a request that has none.
 local function open(slot, number)
 	local before = live[slot]
-	if before then
+	if before and before.touched then
 		empty(before)
 	end
 	opened = opened + 1
@@ -382,7 +384,7 @@ local function open(slot, number)
 		opened = 0
 		sweep()
 	end
-	local req = setmetatable({ number = number, key = -1 }, request_meta)
+	local req = setmetatable({ number = number, key = -1, touched = false }, request_meta)
 	live[slot] = req
 	return req
 end
@@ -415,6 +417,7 @@ function M.make_hook(hook, fn)
 			if not packet then
 				packet = M.live_packet(req, kind)
 				rawset(req, kind, packet)
+				req.touched = true
 			end
 			return fn(state, req, packet)
 		end
