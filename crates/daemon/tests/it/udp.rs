@@ -1,5 +1,7 @@
 //! Datagrams of every kind: whatever comes, the next query is answered.
 
+use std::net::TcpStream;
+
 use crate::process::{Running, query};
 
 /// Messages that no correct client sends.
@@ -52,6 +54,8 @@ fn answers_come_from_the_address_that_was_asked() {
     let address = crate::process::free_address();
     let listen = format!("net.listen('0.0.0.0', {})", address.port());
     let running = Running::start(&listen);
+    // Opened a moment after the address that was waited for; TCP comes behind UDP.
+    crate::process::eventually("the second address", || TcpStream::connect(address).ok());
     for last in [1, 2, 77] {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(crate::process::SOON)).unwrap();
