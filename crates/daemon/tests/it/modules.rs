@@ -206,6 +206,7 @@ const STALE_FIRST_MAX: Duration = Duration::from_millis(1_800);
 const STALE_LATER_MAX: Duration = Duration::from_millis(5);
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "it is about the time that a client waits")]
 fn expired_answers_are_given_in_time() {
     let silent = Arc::new(AtomicBool::new(false));
     let port = upstream([192, 0, 2, 9], silent.clone());

@@ -137,6 +137,7 @@ fn each_end_of_a_request() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "time is not faked here")]
 fn rules_send_questions_elsewhere() {
     let (address, asked) = upstream();
     let (copies, copied) = upstream();
