@@ -23,6 +23,7 @@ mod start;
 mod supervisor;
 mod systemd;
 mod tcp;
+mod tls;
 mod token;
 mod udp;
 mod upstream;

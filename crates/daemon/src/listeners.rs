@@ -151,15 +151,16 @@ pub(crate) fn serve_udp(worker: &Rc<Worker>, socket: UdpSocket, freebind: bool) 
     Ok(())
 }
 
-/// Serves queries over TCP on a listening socket.
+/// Serves queries over TCP on a listening socket, in the clear (`dns`) or over TLS (`tls`).
 pub(crate) fn serve_tcp(
     worker: &Rc<Worker>,
     socket: TcpListener,
+    kind: &str,
     freebind: bool,
 ) -> io::Result<()> {
-    let listener = Rc::new(StreamListener::new(socket)?);
+    let listener = Rc::new(StreamListener::new(socket, kind == "tls")?);
     let place = Place::Tcp(listener.address());
     let task = spawn_local(tcp::accept(worker.clone(), listener)).abort_handle();
-    worker.listeners.add(place, "dns", freebind, task);
+    worker.listeners.add(place, kind, freebind, task);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Queries over TCP: connections of clients.
+//! Queries over TCP and TLS: connections of clients.
 //!
 //! What a connection may take and when it ends is said by [`transport::server`]; here octets are
 //! moved. Answers are sent at the end of the turn that made them, one system call a connection;
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Duration, sleep};
 use transport::server::{ServerLimits, ServerStream};
+use transport::tls::TlsSession;
 
 use crate::clock::Clock;
 use crate::limits::ACCEPTS_PER_TURN;
@@ -33,13 +34,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct StreamListener {
     socket: AsyncFd<TcpListener>,
     address: SocketAddr,
+    /// Clients speak TLS here (RFC 7858).
+    encrypted: bool,
 }
 
 impl StreamListener {
     /// Takes a listening, non-blocking socket. To be called within the runtime.
-    pub(crate) fn new(socket: TcpListener) -> io::Result<StreamListener> {
+    pub(crate) fn new(socket: TcpListener, encrypted: bool) -> io::Result<StreamListener> {
         let address = socket.local_addr()?;
-        Ok(StreamListener { socket: watch_reading(socket)?, address })
+        Ok(StreamListener { socket: watch_reading(socket)?, address, encrypted })
     }
 
     /// The address it is bound to.
@@ -88,12 +91,32 @@ fn admit(worker: &Rc<Worker>, listener: &StreamListener, stream: TcpStream, peer
     let Ok(stream) = watch(stream) else { return };
     let now = worker.now();
     let limits = worker.stream_limits();
+    let tls = match listener.encrypted {
+        false => None,
+        true => match worker.tls.session(now) {
+            Some(session) => Some(Secured {
+                session: RefCell::new(session),
+                encrypted: Cell::new(0),
+                handshake_by: Clock::elapsed(now) + worker.tls.handshake(),
+            }),
+            None => return,
+        },
+    };
     let Some(connection) = worker.streams.admit(peer, worker.client_streams_max(), |token| {
-        ClientStream::new(now, token, peer, local, stream, limits)
+        ClientStream::new(now, token, peer, local, stream, tls, limits)
     }) else {
         return;
     };
     tokio::task::spawn_local(serve(worker.clone(), connection));
+}
+
+/// TLS on a connection.
+struct Secured {
+    session: RefCell<TlsSession>,
+    /// Octets of the session's output that were encrypted and are not yet with the kernel.
+    encrypted: Cell<usize>,
+    /// By then the handshake is over, or the connection.
+    handshake_by: Duration,
 }
 
 /// One client's connection.
@@ -103,6 +126,7 @@ pub(crate) struct ClientStream {
     local: SocketAddr,
     stream: AsyncFd<TcpStream>,
     session: RefCell<ServerStream>,
+    tls: Option<Secured>,
     /// Something was done from outside that the task has to look at.
     changed: Notify,
     /// The task does not read because no query is wanted just now.
@@ -123,6 +147,7 @@ impl ClientStream {
         peer: SocketAddr,
         local: SocketAddr,
         stream: AsyncFd<TcpStream>,
+        tls: Option<Secured>,
         limits: ServerLimits,
     ) -> ClientStream {
         ClientStream {
@@ -131,6 +156,7 @@ impl ClientStream {
             local,
             stream,
             session: RefCell::new(ServerStream::new(Clock::elapsed(now), limits)),
+            tls,
             changed: Notify::new(),
             paused: Cell::new(false),
             closing: Cell::new(false),
@@ -141,7 +167,8 @@ impl ClientStream {
     }
 
     pub(crate) fn client(&self) -> Client {
-        let protocol = ClientProtocol::Tcp;
+        let encrypted = self.tls.is_some();
+        let protocol = if encrypted { ClientProtocol::Tls } else { ClientProtocol::Tcp };
         Client { token: self.token.into(), peer: self.peer, local: self.local, protocol }
     }
 
@@ -179,22 +206,91 @@ impl ClientStream {
     pub(crate) fn flush(&self, now: Now) {
         self.queued.set(false);
         let mut session = self.session.borrow_mut();
-        while !session.output().is_empty() {
-            match self.stream.get_ref().write(session.output()) {
-                Ok(count) => session.advance_output(Clock::elapsed(now), count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        self.closing.set(true);
-                    }
-                    self.changed.notify_one();
-                    return;
-                }
+        let sent = match &self.tls {
+            None => self.send(&mut session, Clock::elapsed(now)),
+            Some(tls) => self.send_encrypted(tls, &mut session, Clock::elapsed(now)),
+        };
+        if let Err(error) = sent {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                self.closing.set(true);
             }
+            self.changed.notify_one();
+            return;
         }
         if self.finished.get() || (self.paused.get() && session.wants_messages()) {
             self.changed.notify_one();
         }
+    }
+
+    fn send(&self, session: &mut ServerStream, now: Duration) -> io::Result<()> {
+        while !session.output().is_empty() {
+            match self.stream.get_ref().write(session.output()) {
+                Ok(count) => session.advance_output(now, count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was encrypted counts as sent when the kernel has it, so the time that a client has to
+    /// take its answers is the same as without TLS.
+    fn send_encrypted(
+        &self,
+        tls: &Secured,
+        session: &mut ServerStream,
+        now: Duration,
+    ) -> io::Result<()> {
+        let mut crypt = tls.session.borrow_mut();
+        loop {
+            while crypt.has_output() {
+                match crypt.write_to(&mut self.stream.get_ref()) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            session.advance_output(now, tls.encrypted.take());
+            if session.output().is_empty() || crypt.is_handshaking() {
+                return Ok(());
+            }
+            tls.encrypted.set(crypt.encrypt(session.output()));
+        }
+    }
+
+    /// The octets of DNS in what was read: those themselves, or what they decrypt to. On a fault
+    /// the client is told, and the connection is over.
+    pub(crate) fn decrypt(&self, now: Now, input: &[u8]) -> Result<Option<Vec<u8>>, StreamEnd> {
+        let Some(tls) = &self.tls else { return Ok(None) };
+        let mut plain = Vec::with_capacity(input.len());
+        let received = tls.session.borrow_mut().receive(input, &mut plain);
+        match received {
+            Ok(closed) => {
+                if closed {
+                    self.finished.set(true);
+                }
+                Ok(Some(plain))
+            }
+            Err(fault) => {
+                log!(Debug, "tls", "{}: {fault}", self.peer);
+                self.flush(now);
+                Err(StreamEnd)
+            }
+        }
+    }
+
+    /// Is there something that the kernel has not taken?
+    pub(crate) fn has_output(&self) -> bool {
+        let waits = |tls: &Secured| tls.session.borrow().has_output();
+        !self.session.borrow().output().is_empty() || self.tls.as_ref().is_some_and(waits)
+    }
+
+    /// When the connection ends if nothing happens until then.
+    fn deadline(&self) -> Option<Duration> {
+        let tls = self.tls.as_ref().filter(|tls| tls.session.borrow().is_handshaking());
+        let handshake = tls.map(|tls| tls.handshake_by);
+        [self.session.borrow().deadline(), handshake].into_iter().flatten().min()
     }
 
     /// Reads once. `Ok(0)`: the client will send nothing more.
@@ -211,12 +307,24 @@ impl ClientStream {
         }
     }
 
+    /// Tells a TLS client that the end of the stream is meant (RFC 8446 §6.1), as far as the kernel
+    /// takes it.
+    fn say_goodbye(&self) {
+        if let Some(tls) = &self.tls {
+            let mut session = tls.session.borrow_mut();
+            session.close();
+            while session.has_output()
+                && session.write_to(&mut self.stream.get_ref()).is_ok_and(|count| count > 0)
+            {}
+        }
+    }
+
     /// Nothing remains to be done, or the time is over.
     fn is_over(&self, now: Duration) -> bool {
         let session = self.session.borrow();
         self.closing.get()
             || (self.finished.get() && session.is_idle())
-            || session.deadline().is_some_and(|at| at <= now)
+            || self.deadline().is_some_and(|at| at <= now)
     }
 }
 
@@ -233,7 +341,7 @@ async fn serve(worker: Rc<Worker>, connection: Rc<ClientStream>) {
         let (reads, sends, deadline) = {
             let session = connection.session.borrow();
             let reads = session.wants_messages() && !connection.finished.get();
-            (reads, !session.output().is_empty(), session.deadline())
+            (reads, connection.has_output(), connection.deadline())
         };
         // The deadline is asked for when the timer fires, not each time that it changes. It may
         // come to exist meanwhile, so the timer is never set for later than the idle time.
@@ -255,7 +363,7 @@ async fn serve(worker: Rc<Worker>, connection: Rc<ClientStream>) {
             guard = connection.stream.writable(), if sends => {
                 let Ok(mut guard) = guard else { break };
                 connection.flush(worker.now());
-                if !connection.session.borrow().output().is_empty() {
+                if connection.has_output() {
                     guard.clear_ready();
                 }
             }
@@ -268,6 +376,7 @@ async fn serve(worker: Rc<Worker>, connection: Rc<ClientStream>) {
             () = &mut timer => {}
         }
     }
+    connection.say_goodbye();
     worker.forget_stream(&connection);
 }
 

@@ -35,6 +35,7 @@ use crate::listeners::Listeners;
 use crate::logging::{self, log};
 use crate::tcp::admission::ClientStreams;
 use crate::tcp::{ClientStream, StreamEnd};
+use crate::tls::TlsService;
 use crate::token::Token;
 use crate::udp::UdpListener;
 use crate::udp::mmsg::{Inbox, Outbox};
@@ -62,6 +63,7 @@ pub(crate) struct Worker {
     buffers: RefCell<Buffers>,
     pub(crate) listeners: Listeners,
     pub(crate) streams: ClientStreams,
+    pub(crate) tls: TlsService,
     pub(crate) upstream: Upstream,
     pub(crate) alarm: Alarm,
     pub(crate) counters: Counters,
@@ -144,6 +146,7 @@ impl Worker {
             buffers: RefCell::new(buffers),
             listeners: Listeners::default(),
             streams: ClientStreams::default(),
+            tls: TlsService::new(seed_from(&mut random)),
             upstream: Upstream::new(ports)?,
             alarm: Alarm::default(),
             counters: Counters::default(),
@@ -284,7 +287,12 @@ impl Worker {
         let result = match read {
             Ok(count) => {
                 let input = space.get(..count).unwrap_or_default();
-                let taken = self.take_queries(stream, input, &mut buffers);
+                let taken = stream.decrypt(self.now(), input).and_then(|plain| {
+                    if stream.has_output() {
+                        self.streams.mark(stream);
+                    }
+                    self.take_queries(stream, plain.as_deref().unwrap_or(input), &mut buffers)
+                });
                 taken.map(|()| count < space.len())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),

@@ -24,6 +24,11 @@ impl ClientProtocol {
     pub const fn is_datagram(self) -> bool {
         matches!(self, ClientProtocol::Udp)
     }
+
+    /// Can nobody on the way read it (RFC 7830 §4: then, and only then, answers are padded)?
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, ClientProtocol::Tls | ClientProtocol::Https | ClientProtocol::Quic)
+    }
 }
 
 /// One client as the daemon knows it.

@@ -28,7 +28,7 @@ pub(crate) fn compose(request: &Request, settings: &Settings, chance: &mut Chanc
     header.set_cd(request.header.cd());
     header.set_tc(response.truncated && datagram);
     header.set_rcode_low(response.rcode);
-    let opt = request.edns.map(|edns| opt_record(request, edns, settings));
+    let mut opt = request.edns.map(|edns| opt_record(request, edns, settings));
     let mut wire = Vec::with_capacity(512);
     let mut composer = Composer::new(&mut wire, header, limit);
     composer.reserve(opt.as_ref().map_or(0, OptRecord::wire_length));
@@ -37,6 +37,9 @@ pub(crate) fn compose(request: &Request, settings: &Settings, chance: &mut Chanc
     if !(response.truncated && datagram) {
         let rotate = request.flags.contains(QueryFlags::REORDER_RR);
         put_sections(&mut composer, request, rotate, chance);
+    }
+    if let Some(opt) = opt.as_mut().filter(|_| request.client.protocol.is_encrypted()) {
+        opt.push_padding(composer.len(), settings.padding_block.into(), limit);
     }
     composer.finish(opt.as_ref());
     wire

@@ -76,6 +76,9 @@ pub struct Settings {
     pub extended_errors: bool,
     /// How long a client's idle connection is kept, in milliseconds, to be told (RFC 7828).
     pub idle_timeout_ms: u32,
+    /// Answers over encrypted pipes are padded to a multiple of so many octets (RFC 8467 §4.1,
+    /// `net.tls_padding`); zero: not at all.
+    pub padding_block: u16,
     /// Trace each step of each request to the log at debug level.
     pub trace: bool,
 }
@@ -103,6 +106,7 @@ impl Default for Settings {
             ns_timeout_ms: 1000,
             extended_errors: true,
             idle_timeout_ms: 10_000,
+            padding_block: dns::edns::options::PADDING_BLOCK_RESPONSE as u16,
             trace: false,
         }
     }

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod output;
 pub mod protocol;
 pub mod server;
+pub mod tls;
 
 /// The id of a message (RFC 1035 §4.1.1), if there are enough octets for one.
 pub fn message_id(message: &[u8]) -> Option<u16> {

@@ -37,3 +37,6 @@ pub const UPSTREAM_PIPELINE_MAX: usize = 16;
 
 /// How long a connection to an upstream is kept for the next question.
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// Plain text that is encrypted at a time: the most that one TLS record holds (RFC 8446 §5.1).
+pub const TLS_PLAIN_MAX: usize = 16 * 1024;

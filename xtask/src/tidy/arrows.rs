@@ -75,7 +75,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "transport",
         rooms: &["dns"],
-        libraries: &["smallvec", "slab", "bitflags", "thiserror", "rustls", "aws-lc-rs"],
+        libraries: &["smallvec", "slab", "bitflags", "thiserror", "rustls", "rcgen", "aws-lc-rs"],
         tests: &[],
     },
     Room {
@@ -149,6 +149,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mlua", &["lua"]),
     ("nix", &["daemon"]),
     ("quinn", &["daemon"]),
+    ("rcgen", &["transport"]),
     ("rustls", &["transport", "daemon"]),
     ("socket2", &["daemon"]),
     ("tokio", &["daemon"]),

@@ -21,14 +21,13 @@ use crate::upstream::Source;
 use crate::{console, endpoint, os};
 
 /// The kinds of endpoint that are known, and not served by this program.
-const UNSERVED: [&str; 5] = ["tls", "doh2", "doh_legacy", "webmgmt", "xdp"];
+const UNSERVED: [&str; 4] = ["doh2", "doh_legacy", "webmgmt", "xdp"];
 
 /// What is set and has no other home.
 pub(super) struct State {
     tls_files: RefCell<Option<TlsFiles>>,
     tls_padding: Cell<Padding>,
     tls_clients: RefCell<Vec<TlsClient>>,
-    tls_handshake_ms: Cell<u64>,
     proxy_allowed: RefCell<Vec<(IpAddr, u8)>>,
     doh_headers: RefCell<Vec<String>>,
     kinds: RefCell<Vec<String>>,
@@ -40,7 +39,6 @@ impl Default for State {
             tls_files: RefCell::default(),
             tls_padding: Cell::new(Padding::Recommended),
             tls_clients: RefCell::default(),
-            tls_handshake_ms: Cell::new(6000),
             proxy_allowed: RefCell::default(),
             doh_headers: RefCell::default(),
             kinds: RefCell::default(),
@@ -59,7 +57,8 @@ fn shown(address: &ListenAddress) -> String {
 
 fn unsupported(listen: &Listen) -> HostError {
     HostError::refused(format!(
-        "kind '{}' does not go with that sort of address: dns takes an IP address, control a path",
+        "kind '{}' does not go with that sort of address: dns and tls take an IP address, control a \
+         path",
         listen.kind
     ))
 }
@@ -70,12 +69,7 @@ fn system(action: String) -> impl FnOnce(std::io::Error) -> HostError {
 
 impl DaemonHost {
     fn listen_dns(&self, address: SocketAddr, freebind: bool) -> Result<(), HostError> {
-        if self.worker.listeners.is_open(address) {
-            return Err(HostError::refused(format!(
-                "bind to '{}': Address already in use; this process listens there already",
-                endpoint::display(address)
-            )));
-        }
+        self.refuse_open(address)?;
         if self.checking {
             for place in [Place::Udp(address), Place::Tcp(address)] {
                 self.enter_unopened(place, "dns", freebind);
@@ -87,10 +81,32 @@ impl DaemonHost {
         let tcp = endpoint::bind_tcp(address, freebind).map_err(refused)?;
         let what = || format!("listen on '{}'", endpoint::display(address));
         listeners::serve_udp(&self.worker, udp, freebind).map_err(system(what()))?;
-        listeners::serve_tcp(&self.worker, tcp, freebind).map_err(|error| {
+        listeners::serve_tcp(&self.worker, tcp, "dns", freebind).map_err(|error| {
             self.worker.listeners.close(address.ip(), Some(address.port()));
             system(what())(error)
         })
+    }
+
+    fn listen_tls(&self, address: SocketAddr, freebind: bool) -> Result<(), HostError> {
+        self.refuse_open(address)?;
+        if self.checking {
+            self.enter_unopened(Place::Tcp(address), "tls", freebind);
+            return Ok(());
+        }
+        let tcp = endpoint::bind_tcp(address, freebind)
+            .map_err(|error| HostError::refused(error.to_string()))?;
+        listeners::serve_tcp(&self.worker, tcp, "tls", freebind)
+            .map_err(system(format!("listen on '{}'", endpoint::display(address))))
+    }
+
+    fn refuse_open(&self, address: SocketAddr) -> Result<(), HostError> {
+        if !self.worker.listeners.is_open(address) {
+            return Ok(());
+        }
+        Err(HostError::refused(format!(
+            "bind to '{}': Address already in use; this process listens there already",
+            endpoint::display(address)
+        )))
     }
 
     /// Enters an endpoint that is not to be opened.
@@ -140,8 +156,9 @@ impl Network for DaemonHost {
     fn listen(&self, listen: &Listen) -> Result<(), HostError> {
         match (listen.kind.as_str(), &listen.address) {
             ("dns", ListenAddress::Ip(address)) => self.listen_dns(*address, listen.freebind),
+            ("tls", ListenAddress::Ip(address)) => self.listen_tls(*address, listen.freebind),
             ("control", ListenAddress::Unix(path)) => self.listen_control(path),
-            ("dns" | "control", _) => Err(unsupported(listen)),
+            ("dns" | "tls" | "control", _) => Err(unsupported(listen)),
             (kind, _)
                 if UNSERVED.contains(&kind)
                     || self.network.kinds.borrow().iter().any(|k| k == kind) =>
@@ -155,7 +172,7 @@ impl Network for DaemonHost {
                 Ok(())
             }
             (kind, _) => Err(HostError::refused(format!(
-                "network socket kind '{kind}' is not known; known are dns and control"
+                "network socket kind '{kind}' is not known; known are dns, tls and control"
             ))),
         }
     }
@@ -254,11 +271,11 @@ impl Network for DaemonHost {
     }
 
     fn tls_handshake_timeout(&self) -> u64 {
-        self.network.tls_handshake_ms.get()
+        u64::try_from(self.worker.tls.handshake().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn set_tls_handshake_timeout(&self, ms: u64) -> Result<(), HostError> {
-        self.network.tls_handshake_ms.set(ms);
+        self.worker.tls.set_handshake(Duration::from_millis(ms));
         Ok(())
     }
 
@@ -287,9 +304,17 @@ impl Network for DaemonHost {
     }
 
     fn set_tls_files(&self, files: &TlsFiles) -> Result<(), HostError> {
-        for path in [&files.certificate, &files.key] {
-            std::fs::File::open(path).map_err(system(format!("TLS file '{}'", path.display())))?;
-        }
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(system(format!("TLS file '{}'", path.display())))
+        };
+        let (chain, key) = (read(&files.certificate)?, read(&files.key)?);
+        self.worker.tls.set_pair(chain, key).map_err(|error| {
+            HostError::refused(format!(
+                "TLS files '{}' and '{}': {error}",
+                files.certificate.display(),
+                files.key.display()
+            ))
+        })?;
         *self.network.tls_files.borrow_mut() = Some(files.clone());
         Ok(())
     }
@@ -300,10 +325,24 @@ impl Network for DaemonHost {
 
     fn set_tls_padding(&self, padding: Padding) -> Result<(), HostError> {
         self.network.tls_padding.set(padding);
+        self.worker.change_settings(|settings| {
+            settings.padding_block = match padding {
+                Padding::Off => 0,
+                Padding::Recommended => resolve::Settings::default().padding_block,
+                Padding::Block(octets) => octets,
+            };
+        });
         Ok(())
     }
 
-    fn set_tls_ticket_secret(&self, _secret: Option<&[u8]>) -> Result<(), HostError> {
+    fn set_tls_ticket_secret(&self, secret: Option<&[u8]>) -> Result<(), HostError> {
+        match secret {
+            Some(secret) => self.worker.tls.set_secret(secret),
+            None => {
+                let random = os::random_seed().map_err(system("random secret".to_owned()))?;
+                self.worker.tls.set_secret(&random);
+            }
+        }
         Ok(())
     }
 
@@ -386,10 +425,10 @@ pub(crate) fn serve_inherited(
             endpoint::prepare_inherited_udp(&socket).map_err(system(action()))?;
             listeners::serve_udp(&host.worker, socket, false).map_err(system(action()))
         }
-        ("dns", Some(AddressFamily::Inet | AddressFamily::Inet6), true) => {
+        ("dns" | "tls", Some(AddressFamily::Inet | AddressFamily::Inet6), true) => {
             let socket = TcpListener::from(socket);
             socket.set_nonblocking(true).map_err(system(action()))?;
-            listeners::serve_tcp(&host.worker, socket, false).map_err(system(action()))
+            listeners::serve_tcp(&host.worker, socket, kind, false).map_err(system(action()))
         }
         ("control", Some(AddressFamily::Unix), true) => {
             let listener = std::os::unix::net::UnixListener::from(socket);
@@ -412,7 +451,7 @@ pub(crate) fn serve_inherited(
         }
         _ => Err(HostError::refused(format!(
             "{}: kind '{kind}' does not go with that sort of socket; dns takes UDP or listening \
-             TCP sockets, control takes listening UNIX sockets",
+             TCP sockets, tls listening TCP sockets, control takes listening UNIX sockets",
             action()
         ))),
     }

@@ -14,6 +14,8 @@ const BIT_CD: u32 = 4;
 const BIT_AD: u32 = 8;
 /// Stream clients may get what datagrams cannot hold.
 const BIT_STREAM: u32 = 16;
+/// Answers that nobody on the way can read are padded.
+const BIT_ENCRYPTED: u32 = 32;
 
 /// Name, type and class of a question.
 const QUESTION_BYTES_MAX: usize = NAME_BYTES_MAX + 4;
@@ -80,15 +82,18 @@ impl Scan {
         if !protocol.is_datagram() {
             scan.key_bits |= BIT_STREAM;
         }
+        if protocol.is_encrypted() {
+            scan.key_bits |= BIT_ENCRYPTED;
+        }
         match additional {
             0 if rest.is_empty() => Some(scan),
-            1 => scan.opt(rest, protocol),
+            1 => scan.opt(rest),
             _ => None,
         }
     }
 
     /// Reads the OPT record that must fill `rest`.
-    fn opt(mut self, rest: &[u8], protocol: ClientProtocol) -> Option<Scan> {
+    fn opt(mut self, rest: &[u8]) -> Option<Scan> {
         let (fixed, options) = rest.split_first_chunk::<11>()?;
         // Root, OPT, any size, extended RCODE and version zero, no flags but DO.
         let [0, 0, 41, size_high, size_low, 0, 0, flags @ (0 | 0x80), 0, high, low] = *fixed else {
@@ -97,7 +102,7 @@ impl Scan {
         if options.len() != usize::from(u16::from_be_bytes([high, low])) {
             return None;
         }
-        if !options.is_empty() && !options_are_ordinary(options, protocol) {
+        if !options.is_empty() && !options_are_ordinary(options) {
             return None;
         }
         self.edns = true;
@@ -120,12 +125,10 @@ impl Scan {
     }
 }
 
-/// Options to which plain DNS gives no answer of its own: cookies of clients (ignored by servers
-/// that do not use them, RFC 7873 §5.2), client subnets, padding where nothing is encrypted.
-fn options_are_ordinary(mut options: &[u8], protocol: ClientProtocol) -> bool {
-    if !matches!(protocol, ClientProtocol::Udp | ClientProtocol::Tcp) {
-        return false;
-    }
+/// Options to which there is no answer of its own: cookies of clients (ignored by servers that do not
+/// use them, RFC 7873 §5.2), client subnets, and padding: answers over encrypted pipes are padded
+/// whether or not the query is, others never.
+fn options_are_ordinary(mut options: &[u8]) -> bool {
     for _ in 0..OPTIONS_MAX {
         let Some((head, rest)) = options.split_first_chunk::<4>() else { return false };
         let code = OptionCode(u16::from_be_bytes([head[0], head[1]]));
