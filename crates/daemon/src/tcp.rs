@@ -315,7 +315,8 @@ impl ClientStream {
             session.close();
             while session.has_output()
                 && session.write_to(&mut self.stream.get_ref()).is_ok_and(|count| count > 0)
-            {}
+            {
+            }
         }
     }
 

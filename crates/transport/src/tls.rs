@@ -132,7 +132,8 @@ impl TlsSession {
     pub fn receive(&mut self, mut input: &[u8], plain: &mut Vec<u8>) -> Result<bool, TlsFault> {
         let mut closed = false;
         while !input.is_empty() {
-            let taken = self.connection.read_tls(&mut input).map_err(|e| TlsFault(e.to_string()))?;
+            let taken =
+                self.connection.read_tls(&mut input).map_err(|e| TlsFault(e.to_string()))?;
             let state = self.connection.process_new_packets().map_err(|error| fault(&error))?;
             let start = plain.len();
             plain.resize(start + state.plaintext_bytes_to_read(), 0);

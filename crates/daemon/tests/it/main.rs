@@ -13,4 +13,5 @@ mod policy;
 mod process;
 mod roll;
 mod tcp;
+mod tls;
 mod udp;

@@ -135,7 +135,9 @@ fn a_ticket_of_one_process_is_good_at_another() {
 #[test]
 fn octets_that_are_no_tls_end_the_session_with_an_alert() {
     let server = TlsServer::ephemeral("resolver.test", secret()).unwrap();
-    for garbage in [&b"\0\x1c\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www"[..], b"GET / HTTP/1.1\r\n\r\n"] {
+    for garbage in
+        [&b"\0\x1c\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www"[..], b"GET / HTTP/1.1\r\n\r\n"]
+    {
         let mut session = server.session(NOW).unwrap();
         assert!(session.receive(garbage, &mut Vec::new()).is_err());
         assert!(session.has_output());
@@ -156,9 +158,8 @@ fn another_application_protocol_is_refused() {
 fn files_that_are_no_certificate_are_told_apart() {
     let made = rcgen::generate_simple_self_signed(vec!["resolver.test".to_owned()]).unwrap();
     let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let read = |chain: &str, key: &str| {
-        TlsServer::from_pem(chain.as_bytes(), key.as_bytes(), secret())
-    };
+    let read =
+        |chain: &str, key: &str| TlsServer::from_pem(chain.as_bytes(), key.as_bytes(), secret());
     assert!(read(&chain, &key).is_ok());
     assert!(matches!(read(&key, &key), Err(TlsSetupError::NoCertificate)));
     assert!(matches!(read(&chain, &chain), Err(TlsSetupError::Key(_))));
