@@ -248,6 +248,24 @@ fn dependencies(manifest: &str) -> Vec<(usize, Section, &str)> {
     found
 }
 
+/// The packages of a lock file that depend on one.
+fn dependents<'a>(lock: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    lock.split("[[package]]").filter_map(move |package| {
+        let is_dependency = |line: &str| {
+            let item = line.strip_prefix(" \"").and_then(|item| item.split(['"', ' ']).next());
+            item == Some(name)
+        };
+        let own = package.lines().find_map(|line| line.strip_prefix("name = "))?;
+        package.lines().any(is_dependency).then(|| own.trim_matches('"'))
+    })
+}
+
+/// Does a line of the `deny` list allow a package to bring the banned one along?
+fn names_wrapper(line: &str, package: &str) -> bool {
+    let Some((_, list)) = line.split_once("wrappers = [") else { return false };
+    list.split(']').next().is_some_and(|list| list.contains(&format!("\"{package}\"")))
+}
+
 /// The `deny` list of `deny.toml` held against `Cargo.lock`, for machines without `cargo deny`.
 fn check_banned(tree: &Tree, complaints: &mut Complaints) {
     let Some(deny) = tree.text("deny.toml") else {
@@ -255,8 +273,12 @@ fn check_banned(tree: &Tree, complaints: &mut Complaints) {
         return;
     };
     let lock = std::fs::read_to_string(tree.root.join("Cargo.lock")).unwrap_or_default();
-    for name in deny.lines().filter_map(banned_name) {
-        if lock.contains(&format!("name = \"{name}\"\n")) {
+    for line in deny.lines() {
+        let Some(name) = banned_name(line) else { continue };
+        let is_there = lock.contains(&format!("name = \"{name}\"\n"));
+        // The lock file also has what others need for features that nobody asked for.
+        let is_wrapped = || dependents(&lock, name).all(|other| names_wrapper(line, other));
+        if is_there && !is_wrapped() {
             complaints.file("Cargo.lock", format!("`{name}` is banned by deny.toml"));
         }
     }

@@ -1,3 +1,5 @@
+//! The session against a client of the same library, tickets across processes, and strangers.
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
