@@ -642,7 +642,7 @@ fn an_alias_is_followed() {
     let targets = vec![(target, Via::Udp)];
     let forward = Forward { suffix: Name::root(), kind: ForwardKind::Stub, targets };
     let forward = Action::Forward(Arc::new(forward));
-    world.add(Filter::All, forward.clone());
+    world.add(Filter::All, forward);
     // The alias decides, so the rule behind it does not forward.
     assert!(world.ask("www.example").is_none());
     world.rules.remove(RuleId(1));
