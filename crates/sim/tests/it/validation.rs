@@ -207,7 +207,7 @@ fn each_rule_for_proofs() {
             let got = ask(&mut driver, "DO", question);
             assert_eq!((got.rcode, got.ad), (Rcode::SERVFAIL, false), "{wrong:?} {question}");
         }
-        assert_eq!(ask(&mut driver, "DO", "www.zone. A").ad, true, "{wrong:?}");
+        assert!(ask(&mut driver, "DO", "www.zone. A").ad, "{wrong:?}");
     }
 }
 
@@ -336,7 +336,7 @@ fn forwarding_validates_and_stubs_do_not() {
         assert_eq!((got.rcode, got.ad), (Rcode::NOERROR, true), "{text}");
     }
     let before = exchanges(&driver);
-    assert_eq!(ask(&mut driver, "DO", "y.wild.good. TXT").ad, true);
+    assert!(ask(&mut driver, "DO", "y.wild.good. TXT").ad);
     assert_eq!(exchanges(&driver), before, "proofs are learnt from forwarding targets, too");
     assert_eq!(ask(&mut driver, "DO", "www.bad. A").rcode, Rcode::SERVFAIL);
     let got = ask(&mut driver, "DO CD", "www.bad. A");
