@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::process::{Running, framed, free_address, query, read_to_close, run};
 
@@ -95,13 +95,11 @@ fn strangers_on_the_tls_port_do_no_harm() {
     garbage.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
     garbage.write_all(&framed(&query(1))).unwrap();
     assert!(read_to_close(&mut garbage));
-    // Who begins a handshake and does not go on is closed.
-    let began = Instant::now();
+    // Who begins a handshake and does not go on is closed, sooner than an idle client is.
     let mut silent = TcpStream::connect(tls).unwrap();
-    silent.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     silent.write_all(&[0x16, 3, 1, 2, 0]).unwrap();
     assert!(read_to_close(&mut silent));
-    assert!(began.elapsed() < Duration::from_secs(6));
     assert!(kdig(tls, &["localhost", "A"]).contains("127.0.0.1"));
     running.check_alive();
 }
