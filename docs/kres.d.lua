@@ -169,7 +169,8 @@ function cache.count() end
 ---size of the file system that holds the cache
 function cache.fssize() end
 
-function cache.get() end
+---what is known about a name: types, ranks, seconds left
+function cache.get(name) end
 
 ---get or set the largest TTL
 function cache.max_ttl(seconds) end

@@ -1,12 +1,13 @@
 //! The only room with the outside world in it: sockets, the clock, signals, files, processes.
 //!
-//! [`run`] is the program `kresd`. Reading order: `start.rs` (from the command line to a running
+//! [`run`] is the program `kresd`, [`collect`] the program `kres-cache-gc`. Reading order: `start.rs` (from the command line to a running
 //! worker), `worker.rs` (what happens in a turn), `udp.rs` and `tcp.rs` (clients), `upstream.rs`.
 #![deny(unsafe_code)]
 
 mod alarm;
 mod cli;
 mod clock;
+mod collector;
 mod console;
 mod counters;
 mod descriptors;
@@ -30,4 +31,5 @@ mod upstream;
 mod watches;
 mod worker;
 
+pub use collector::collect;
 pub use start::run;

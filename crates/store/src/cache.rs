@@ -13,11 +13,15 @@ pub mod rank;
 pub mod server;
 #[cfg(test)]
 mod tests;
+mod trim;
+pub mod worth;
+
+use std::ops::ControlFlow;
 
 use dns::{Class, Name, Rdatas, Rrset, Rtype};
 
 use crate::kv::{Kv, StoreError};
-use crate::limits::{ENTRY_BYTES_MAX, NEGATIVE_TTL_MAX, PROOFS_MAX};
+use crate::limits::{ENTRY_BYTES_MAX, LISTED_MAX, NEGATIVE_TTL_MAX, PROOFS_MAX};
 use denial::Chains;
 use entry::{Body, Entry, Head, SignedSet, put_varint, take_part};
 use key::Slot;
@@ -73,12 +77,14 @@ pub struct Cache {
     bounds: TtlBounds,
     key: Vec<u8>,
     value: Vec<u8>,
+    hand: trim::Hand,
 }
 
 impl Cache {
     /// A cache in the given store.
     pub fn new(kv: Box<dyn Kv>, bounds: TtlBounds) -> Cache {
-        Cache { kv, bounds, key: Vec::with_capacity(64), value: Vec::with_capacity(512) }
+        let (key, value) = (Vec::with_capacity(64), Vec::with_capacity(512));
+        Cache { kv, bounds, key, value, hand: trim::Hand::default() }
     }
 
     /// The store below.
@@ -101,8 +107,10 @@ impl Cache {
         self.bounds = bounds;
     }
 
-    /// Ends a turn: what was stashed in it is committed at once.
+    /// Ends a turn: what was stashed in it is committed at once. In a store that is nearly full,
+    /// some older entries are removed with it.
     pub fn end_turn(&mut self) -> Result<(), StoreError> {
+        self.trim();
         self.kv.end_turn()
     }
 
@@ -241,17 +249,88 @@ impl Cache {
             return Ok(false);
         }
         self.kv.put(&self.key, &self.value)?;
+        self.hand.note_write(now);
         Ok(true)
     }
 
-    /// Forgets one type at a name.
-    pub fn remove(&mut self, name: &Name, rtype: Rtype) -> Result<(), StoreError> {
+    /// Forgets one type at a name; whether there was something to forget.
+    pub fn remove(&mut self, name: &Name, rtype: Rtype) -> Result<bool, StoreError> {
         let slot = key::slot_of(rtype);
         if !key::write(name, slot, &mut self.key) {
-            return Ok(());
+            return Ok(false);
         }
-        self.kv.remove(&self.key)
+        let Some(old) = self.kv.get(&self.key) else { return Ok(false) };
+        if slot == Slot::Apex {
+            if find_in_apex(old, rtype).is_none() {
+                return Ok(false);
+            }
+            let kept = without_part(old, rtype);
+            if !kept.is_empty() {
+                return self.kv.put(&self.key, &kept).map(|()| true);
+            }
+        }
+        self.kv.remove(&self.key).map(|()| true)
     }
+
+    /// What is kept at exactly this name, types in no particular order: type, rank and seconds left,
+    /// which are negative when it is over. Type 0 stands for the absence of the name. Proofs of
+    /// absence of other names are not listed.
+    pub fn list(&mut self, now: u64, name: &Name) -> Vec<Listed> {
+        let mut prefix = Vec::new();
+        name.lookup_format(&mut prefix);
+        prefix.push(0);
+        let mut listed = Vec::new();
+        self.kv.scan_prefix(&prefix, None, LISTED_MAX, &mut |key, value| {
+            match key::read(key) {
+                Some((_, Slot::Exact(rtype))) => listed.extend(listed_entry(rtype, value, now)),
+                Some((_, Slot::Apex)) => {
+                    let parts = apex_parts(value);
+                    listed.extend(parts.filter_map(|(rtype, part)| listed_entry(rtype, part, now)));
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        listed
+    }
+}
+
+/// One type of those that are kept at a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listed {
+    pub rtype: Rtype,
+    pub kind: ListedKind,
+    pub rank: Rank,
+    pub ttl_left: i64,
+}
+
+/// What is kept of a type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListedKind {
+    Records,
+    /// That there are none.
+    Absence,
+}
+
+fn listed_entry(rtype: Rtype, value: &[u8], now: u64) -> Option<Listed> {
+    let head = Head::read(value)?;
+    let kind = match head.kind {
+        entry::KIND_CHAIN => return None,
+        entry::KIND_RECORDS => ListedKind::Records,
+        _ => ListedKind::Absence,
+    };
+    Some(Listed { rtype, kind, rank: head.rank, ttl_left: head.left(now) })
+}
+
+/// An apex value without one of its parts.
+fn without_part(value: &[u8], rtype: Rtype) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    for (found, part) in apex_parts(value).filter(|(found, _)| *found != rtype) {
+        out.extend_from_slice(&found.0.to_be_bytes());
+        put_varint(&mut out, part.len());
+        out.extend_from_slice(part);
+    }
+    out
 }
 
 /// Must the old entry stay? Yes while it is alive and more trusted.

@@ -95,6 +95,25 @@ pub trait Kv {
     /// How much is stored, as of this turn and without its writes.
     fn usage(&self) -> Usage;
 
+    /// The same as [`usage`](Self::usage) for those who look often: it is not counted as a question
+    /// of the operator.
+    fn fill(&self) -> Usage;
+
+    /// How often the entry under `key` was read or written lately, by all processes that share the
+    /// store, 0 to 255. Other keys may be counted with it. Always 0 where nobody counts.
+    fn uses(&self, key: &[u8]) -> u8;
+
+    /// Makes the uses of `key` so far count for half. Whoever looks for entries to remove does so
+    /// to those that stay, and so tells what is used from what was.
+    fn age(&self, key: &[u8]);
+
+    /// A number that changes when any process has called [`announce`](Self::announce), or
+    /// [`clear`](Self::clear). Reading it takes nanoseconds.
+    fn generation(&self) -> u64;
+
+    /// Tells all processes that what rests on the entries so far is to be forgotten.
+    fn announce(&mut self);
+
     /// What was done since the store was opened, in this process.
     fn counters(&self) -> &Counters;
 

@@ -41,8 +41,9 @@ pub const TREE_DEPTH_MAX: usize = 16;
 pub const OPEN_TRIES_MAX: usize = 3;
 
 /// Times that one commit is tried: as it is; after the map grew or the files were made anew; in
-/// pieces; after everything stored was dropped. One more of each trouble may come in between.
-pub const COMMIT_TRIES_MAX: usize = 6;
+/// pieces; after some entries were removed; after everything stored was dropped. One more of each
+/// trouble may come in between.
+pub const COMMIT_TRIES_MAX: usize = 8;
 
 /// Entries in one transaction when there are few free pages.
 pub const COMMIT_PIECE_ENTRIES: usize = 16;
@@ -95,3 +96,47 @@ pub const NSEC3_CHAINS_MAX: usize = 2;
 /// Longest salt of a chain that is kept, in bytes: it is part of every key. RFC 9276 §3.1 wants
 /// none, and zones that have one use eight bytes.
 pub const NSEC3_SALT_MAX: usize = 32;
+
+/// Bytes of the store for which there is one counter of uses: about what the smallest entries take,
+/// so most entries have one for themselves.
+pub const BYTES_PER_USE_COUNTER: u64 = 128;
+
+/// Fewest counters of uses, a power of two.
+pub const USE_COUNTERS_MIN: u64 = 4_096;
+
+/// Most counters of uses, a power of two: 16 MiB of memory, for caches of two gigabytes. In larger
+/// ones entries share counters.
+pub const USE_COUNTERS_MAX: u64 = 1 << 24;
+
+/// Fill, in percent, from which on a worker removes entries itself. Higher than where collectors
+/// begin, so a worker does so only when none runs or when it cannot follow.
+pub const TRIM_FROM_PERCENT: f64 = 88.0;
+
+/// Free bytes below which a worker does so as well: some turns' worth of pages.
+pub const TRIM_FREE_BYTES: u64 = 256 * 1024;
+
+/// The same for small stores: a quarter.
+pub const TRIM_FREE_PART: u64 = 4;
+
+/// Entries that are written between two looks at how full the store is.
+pub const TRIM_CHECK_WRITES: u32 = 64;
+
+/// Entries that a worker removes by itself in one turn: less than a turn may write.
+pub const TRIM_REMOVALS_MAX: usize = 128;
+
+/// Entries that it looks at for that. It halves their uses, so what nobody asks for is found soon.
+pub const TRIM_LOOKS_MAX: usize = 1_024;
+
+/// Neighbours that are looked at for one small transaction that makes room: what a few pages hold,
+/// since removing needs free pages, too.
+pub const ROOM_LOOKS_MAX: usize = 64;
+
+/// Such transactions, at most, before a commit that found no room is tried again.
+pub const ROOM_TRIES_MAX: usize = 128;
+
+/// Entries that are removed for that: as many as a turn may write.
+pub const ROOM_REMOVALS_MAX: u64 = PENDING_ENTRIES_MAX as u64;
+
+/// Entries that are listed of one name, its NSEC3 included, which are passed over: a large zone has
+/// no end of those.
+pub const LISTED_MAX: usize = 10_000;

@@ -54,6 +54,22 @@ fn stored_values_come_back_in_the_turn_and_after_it() {
 }
 
 #[test]
+fn what_is_announced_and_cleared_changes_the_generation() {
+    for_each_kind(MIB, |kv| {
+        let first = kv.generation();
+        kv.put(b"key", b"value").unwrap();
+        kv.end_turn().unwrap();
+        kv.maintain();
+        assert_eq!(kv.generation(), first);
+        kv.announce();
+        let second = kv.generation();
+        assert_ne!(second, first);
+        kv.clear().unwrap();
+        assert_ne!(kv.generation(), second);
+    });
+}
+
+#[test]
 fn several_values_can_be_held_at_once() {
     for_each_kind(MIB, |kv| {
         kv.put(b"a", b"1").unwrap();

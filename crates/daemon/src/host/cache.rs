@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use dns::{Name, Rtype};
-use lua::host::{Cache, HostError};
+use lua::host::{Cache, CacheRow, HostError};
 use store::cache::entry::SignedSet;
-use store::cache::{TtlBounds, key};
+use store::cache::{Listed, ListedKind, TtlBounds, key};
 use store::kv::{self, BACKENDS, Kv, OpenOptions, StoreError, memory};
 
 use super::DaemonHost;
@@ -88,10 +88,15 @@ impl DaemonHost {
 
     /// Changes the store, if one is open.
     fn with_kv<R>(&self, use_it: impl FnOnce(&mut dyn Kv) -> R) -> Result<R, HostError> {
+        self.with_cache(|cache| use_it(cache.kv_mut()))
+    }
+
+    /// Changes what is cached, if a cache is open.
+    fn with_cache<R>(&self, use_it: impl FnOnce(&mut store::Cache) -> R) -> Result<R, HostError> {
         if self.cache.current.borrow().is_none() {
             return Err(HostError::CacheClosed);
         }
-        self.worker.with_cache(|cache| use_it(cache.kv_mut())).ok_or(HostError::Busy)
+        self.worker.with_cache(use_it).ok_or(HostError::Busy)
     }
 
     /// Opens a store in place of the one that is open, which stays if that fails. The same store
@@ -224,6 +229,22 @@ impl Cache for DaemonHost {
         found.ok_or(HostError::Busy)
     }
 
+    fn cache_get(&self, name: &Name) -> Result<Vec<CacheRow>, HostError> {
+        self.inspect(|_| ())?;
+        let now = self.worker.now().unix.seconds();
+        let listed = self.worker.inspect_cache(|cache| cache.list(now, name));
+        let row = |row: &Listed| CacheRow {
+            rtype: match row.rtype.0 {
+                0 => "NXDOMAIN".to_owned(),
+                _ => row.rtype.to_string(),
+            },
+            exists: row.kind == ListedKind::Records,
+            rank: format!("{:?}", row.rank),
+            ttl: row.ttl_left,
+        };
+        listed.map(|listed| listed.iter().map(row).collect()).ok_or(HostError::Busy)
+    }
+
     fn cache_checkpoint(&self, _active: bool) -> Result<(), HostError> {
         self.inspect(|kv| kv.flush())?.map_err(refused)
     }
@@ -254,8 +275,8 @@ const VOLATILE: &str = "memory";
 const SCAN_MAX: usize = 100_000;
 
 impl DaemonHost {
-    /// Removes entries at a name (`exact`) or at and below it, of one type or all. An apex entry
-    /// holds several types and goes as a whole.
+    /// Removes entries at a name (`exact`) or at and below it, of one type or all, and tells all
+    /// workers.
     fn cache_clear_where(
         &self,
         name: &Name,
@@ -265,26 +286,38 @@ impl DaemonHost {
     ) -> Result<u64, HostError> {
         let mut prefix = Vec::new();
         name.lookup_format(&mut prefix);
-        let slot = rr_type.map(key::slot_of);
+        if exact {
+            // What is below the name has another byte here.
+            prefix.push(0);
+        }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.with_kv(|kv| {
+        let removed = self.with_cache(|cache| {
+            if let Some(rr_type) = rr_type {
+                return Ok(u64::from(cache.remove(name, rr_type)?));
+            }
+            let kv = cache.kv_mut();
             let mut found: Vec<Vec<u8>> = Vec::new();
             let mut visit = |key: &[u8], _value: &[u8]| {
-                let chosen = key::read(key).is_some_and(|(owner, kind)| {
-                    let inside = if exact { owner == *name } else { owner.is_at_or_below(name) };
-                    inside && slot.is_none_or(|slot| slot == kind)
-                });
-                if chosen {
+                let inside = key::read(key).is_some_and(|(owner, _)| owner.is_at_or_below(name));
+                if inside {
                     found.push(key.to_vec());
                 }
                 if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
             kv.scan_prefix(&prefix, None, SCAN_MAX, &mut visit);
             for key in &found {
-                kv.remove(key).map_err(refused)?;
+                kv.remove(key)?;
             }
-            kv.end_turn().map_err(refused)?;
             Ok(found.len() as u64)
+        })?;
+        let removed: u64 = removed.map_err(refused)?;
+        // Others may read until it is done, and keep what they read until they are told.
+        self.with_kv(|kv| {
+            let done = kv.flush();
+            kv.announce();
+            done
         })?
+        .map_err(refused)?;
+        Ok(removed)
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what failed by failing")]
 
 mod cli;
+mod collector;
 mod e2e;
 mod e2e_lua;
 mod e2e_signed;

@@ -46,6 +46,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         call: ns_tout,
     },
     Binding {
+        name: "get",
+        usage: "get(name)",
+        doc: "what is known about a name: types, ranks, seconds left",
+        call: get,
+    },
+    Binding {
         name: "checkpoint",
         usage: "checkpoint(active)",
         doc: "commit what is pending",
@@ -174,6 +180,22 @@ fn checkpoint(call: &Call<'_>, args: &Args) -> Answer {
 
 fn fssize(call: &Call<'_>, _args: &Args) -> Answer {
     call.ok(call.host.cache_fssize()?)
+}
+
+fn get(call: &Call<'_>, args: &Args) -> Answer {
+    if !matches!(args.value(0), Value::String(_)) {
+        return Err("expected 'cache.get(string name)'".into());
+    }
+    let list = call.lua.create_table()?;
+    for row in call.host.cache_get(&name(args)?)? {
+        let entry = call.lua.create_table()?;
+        entry.raw_set("type", row.rtype)?;
+        entry.raw_set("exists", row.exists)?;
+        entry.raw_set("rank", row.rank)?;
+        entry.raw_set("ttl", row.ttl)?;
+        list.raw_push(entry)?;
+    }
+    call.ok(list)
 }
 
 /// `current()`: size and storage, nothing when closed.

@@ -5,6 +5,19 @@ use store::cache::entry::SignedSet;
 
 use super::HostError;
 
+/// What the cache knows about one type at a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CacheRow {
+    /// The type, or `NXDOMAIN` when it is that the name does not exist.
+    pub rtype: String,
+    /// Whether there are records, or it is known that there are none.
+    pub exists: bool,
+    /// Security status, with `+auth` if an authority of the zone said it.
+    pub rank: String,
+    /// Seconds left; negative when expired.
+    pub ttl: i64,
+}
+
 /// The cache, as `cache` sees it. Operations on contents answer [`HostError::CacheClosed`] when no
 /// cache is open.
 pub trait Cache {
@@ -41,6 +54,8 @@ pub trait Cache {
     fn cache_clear_subtree(&self, name: &Name, limit: u32) -> Result<u64, HostError>;
     /// The deepest zone apex at or above this name that the cache knows (the root at worst).
     fn cache_closest_apex(&self, name: &Name) -> Result<Name, HostError>;
+    /// What is known about exactly this name, one row for each type.
+    fn cache_get(&self, name: &Name) -> Result<Vec<CacheRow>, HostError>;
     /// Ends (`true`) the pause between commits, or what else the store wants at a good moment.
     fn cache_checkpoint(&self, active: bool) -> Result<(), HostError>;
     /// Puts a set of records into the cache, as if it had just come with this rank. Returns whether

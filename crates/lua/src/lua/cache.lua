@@ -15,10 +15,6 @@ local closest_apex = M.wrap(raw.cache.closest_apex)
 local CHUNK_SIZE = 100
 local DEFAULT_SIZE = 100 * G.MB
 
-function cache.get()
-	M.fail('cache.get() is not available: entries cannot be listed')
-end
-
 -- What `cache.size` and `cache.storage` do; either may be left out.
 local function open(size, storage)
 	local now_size, now_storage = current()

@@ -23,6 +23,17 @@ fn opening_and_assigning() {
             ("cache.backends()", "{\n    ['lmdb'] = true,\n}"),
             ("cache.fssize()", "1073741824"),
             ("cache.checkpoint(true)", "true"),
+            (
+                "cache.get('example.com')",
+                "{
+    {
+        ['exists'] = true,
+        ['rank'] = 'secure',
+        ['ttl'] = 60,
+        ['type'] = 'A',
+    },
+}",
+            ),
             ("cache.close()", "true"),
             ("cache.close()", ""),
         ],
@@ -35,6 +46,7 @@ fn opening_and_assigning() {
             ("cache.stats()", closed),
             ("cache.clear()", closed),
             ("cache.max_ttl()", closed),
+            ("cache.get('x')", closed),
         ],
     );
 }
@@ -62,7 +74,8 @@ fn what_cannot_be_a_cache_is_refused() {
             ("cache.szie = 1", "cache.szie is not known, did you mean 'size'?"),
             ("cache = { foo = 1 }", "cache.foo is not known"),
             ("cache = 5", "cache is a group of settings"),
-            ("cache.get('x')", "cache.get() is not available"),
+            ("cache.get(5)", "expected 'cache.get(string name)'"),
+            ("cache.get('bad..name')", "incorrect name passed"),
             ("cache.checkpoint('x')", "expected 'checkpoint"),
         ],
     );

@@ -411,6 +411,12 @@ impl Cache for RecordingHost {
         Ok(self.apex.borrow().clone())
     }
 
+    fn cache_get(&self, _name: &Name) -> Result<Vec<CacheRow>, HostError> {
+        self.is_open()?;
+        let (rtype, rank) = ("A".to_owned(), "secure".to_owned());
+        Ok(vec![CacheRow { rtype, exists: true, rank, ttl: 60 }])
+    }
+
     fn cache_checkpoint(&self, _active: bool) -> Result<(), HostError> {
         self.is_open()
     }

@@ -25,7 +25,7 @@ impl Resolver {
         if !self.layers.is_transparent() {
             return false;
         }
-        self.answers.set_generation(self.layers.generation());
+        self.answers.set_generation(self.generation());
         let size = self.core.settings.udp_size_downstream;
         let Some(tag) = self.layers.client_tag(client) else { return false };
         let Some(hit) = self.answers.answer(now, client, tag, size, wire, out) else {
@@ -49,6 +49,13 @@ impl Resolver {
         true
     }
 
+    /// Changes with the layers of this worker, and when any worker has taken something out of the
+    /// store that they share. Both numbers only grow, so no sum comes twice.
+    #[inline]
+    fn generation(&self) -> u64 {
+        self.layers.generation().wrapping_add(self.core.cache.kv().generation())
+    }
+
     /// Keeps a response for later queries of the same kind, if it came from the store altogether
     /// and says nothing that was meant for this client only.
     pub(super) fn keep_answer(&mut self, now: Now, request: &mut Request, wire: &[u8]) {
@@ -68,7 +75,7 @@ impl Resolver {
             && !request.flags.intersects(QueryFlags::TRACE)
             && self.layers.is_transparent();
         if plain && let Some(tag) = self.layers.client_tag(&request.client) {
-            self.answers.set_generation(self.layers.generation());
+            self.answers.set_generation(self.generation());
             let tallies = std::mem::take(&mut request.tallies);
             let kept = Kept { tag, life: u32::MAX, tallies };
             self.answers.insert(now, &request.client, kept, &request.wire, wire);

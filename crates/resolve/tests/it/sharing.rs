@@ -98,3 +98,20 @@ fn a_look_past_the_cache_that_fails_keeps_nobody_from_asking() {
     world.switches = QueryFlags::empty();
     assert_eq!(world.ask("www.example.", Rtype::A).answer(), ["www.example. A 192.0.2.80"]);
 }
+
+#[test]
+fn finished_answers_are_forgotten_when_any_process_says_so() {
+    let mut world = World::new(|asked: &Asked| match asked.ip().to_string().as_str() {
+        ROOT => referral(asked),
+        _ => asked.say().aa().answer("www.example. 300 A 192.0.2.80").into(),
+    });
+    let (name, rtype) = ("www.example.", Rtype::A);
+    world.ask(name, rtype);
+    assert!(!world.is_finished(name, rtype), "the first answer did not come from the store");
+    world.ask(name, rtype);
+    assert!(world.is_finished(name, rtype));
+    world.resolver.core_mut().cache.kv_mut().announce();
+    assert!(!world.is_finished(name, rtype));
+    world.ask(name, rtype);
+    assert!(world.is_finished(name, rtype));
+}

@@ -251,6 +251,17 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// A question as most clients put it.
+fn question(name: &str, rtype: Rtype) -> Vec<u8> {
+    let mut header = Header { id: 7, ..Header::default() };
+    header.set_rd(true);
+    let mut wire = Vec::new();
+    let mut composer = Composer::new(&mut wire, header, 512);
+    composer.question(&name.parse().unwrap(), rtype, Class::IN).unwrap();
+    composer.finish(Some(&OptRecord::new(1232, false)));
+    wire
+}
+
 impl<F: FnMut(&Asked) -> Does> World<F> {
     pub(crate) fn new(server: F) -> World<F> {
         World::with(settings(), server)
@@ -280,13 +291,16 @@ impl<F: FnMut(&Asked) -> Does> World<F> {
 
     /// Sends a question; the answer comes with [`World::settle`].
     pub(crate) fn send(&mut self, name: &str, rtype: Rtype) -> u64 {
-        let mut header = Header { id: 7, ..Header::default() };
-        header.set_rd(true);
-        let mut wire = Vec::new();
-        let mut composer = Composer::new(&mut wire, header, 512);
-        composer.question(&name.parse().unwrap(), rtype, Class::IN).unwrap();
-        composer.finish(Some(&OptRecord::new(1232, false)));
-        self.send_wire(&wire, ClientProtocol::Udp)
+        self.send_wire(&question(name, rtype), ClientProtocol::Udp)
+    }
+
+    /// Whether a finished answer to this question is at hand.
+    pub(crate) fn is_finished(&mut self, name: &str, rtype: Rtype) -> bool {
+        let nobody = SocketAddr::from(([10, 255, 255, 255], 4242));
+        let (token, protocol) = (u64::MAX, ClientProtocol::Udp);
+        let client = Client { token, peer: nobody, local: nobody, protocol };
+        let wire = question(name, rtype);
+        self.resolver.answer_cached(self.reading(), &client, &wire, &mut Vec::new())
     }
 
     pub(crate) fn send_wire(&mut self, wire: &[u8], protocol: ClientProtocol) -> u64 {

@@ -213,3 +213,40 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn one_type_is_removed_and_its_neighbours_stay() {
+    let mut cache = cache();
+    let auth = Rank::INSECURE.with_auth();
+    let ns = set("zone.test", Rtype::NS, name("ns.zone.test").as_wire());
+    let dname = set("zone.test", Rtype::DNAME, name("other.test").as_wire());
+    let a = set("zone.test", Rtype::A, &[192, 0, 2, 1]);
+    for set in [&ns, &dname, &a] {
+        cache.stash(NOW, set, &Rdatas::new(), auth, &[]).unwrap();
+    }
+    cache.stash_no_data(NOW, &name("zone.test"), Rtype::TXT, 60, Rank::SECURE, &[]).unwrap();
+    let listed = |cache: &mut Cache| {
+        let mut rows: Vec<_> = cache
+            .list(NOW + 10, &name("zone.test"))
+            .iter()
+            .map(|row| (row.rtype.to_string(), row.kind == ListedKind::Records, row.ttl_left))
+            .collect();
+        rows.sort();
+        rows
+    };
+    let row = |rtype: &str, exists, left| (rtype.to_owned(), exists, left);
+    let mut expected = vec![
+        row("A", true, 290),
+        row("DNAME", true, 290),
+        row("NS", true, 290),
+        row("TXT", false, 50),
+    ];
+    assert_eq!(listed(&mut cache), expected);
+    for rtype in [Rtype::DNAME, Rtype::A, Rtype::NS] {
+        assert!(cache.remove(&name("zone.test"), rtype).unwrap());
+        assert!(!cache.remove(&name("zone.test"), rtype).unwrap());
+        expected.retain(|(listed, ..)| *listed != rtype.to_string());
+        assert_eq!(listed(&mut cache), expected);
+    }
+    assert_eq!(cache.list(NOW, &name("test")), []);
+}

@@ -45,6 +45,22 @@ pub(super) trait Base {
     /// How much is stored.
     fn usage(&self) -> Usage;
 
+    /// See [`Kv::uses`].
+    fn uses(&self, _key: &[u8]) -> u8 {
+        0
+    }
+
+    /// See [`Kv::age`].
+    fn age(&self, _key: &[u8]) {}
+
+    /// See [`Kv::generation`].
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    /// See [`Kv::announce`].
+    fn announce(&mut self) {}
+
     /// The counters of this store.
     fn counters(&self) -> &Counters;
 
@@ -261,7 +277,9 @@ impl<B: Base> Kv for Buffered<B> {
     fn clear(&mut self) -> Result<(), StoreError> {
         self.pending.clear();
         bump(&self.base.counters().clear);
-        self.base.clear()
+        let cleared = self.base.clear();
+        self.base.announce();
+        cleared
     }
 
     fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
@@ -277,6 +295,26 @@ impl<B: Base> Kv for Buffered<B> {
     fn usage(&self) -> Usage {
         bump(&self.base.counters().count);
         self.base.usage()
+    }
+
+    fn fill(&self) -> Usage {
+        self.base.usage()
+    }
+
+    fn uses(&self, key: &[u8]) -> u8 {
+        self.base.uses(key)
+    }
+
+    fn age(&self, key: &[u8]) {
+        self.base.age(key);
+    }
+
+    fn generation(&self) -> u64 {
+        self.base.generation()
+    }
+
+    fn announce(&mut self) {
+        self.base.announce();
     }
 
     fn counters(&self) -> &Counters {

@@ -22,6 +22,7 @@ mod files;
 mod header;
 mod page;
 mod preflight;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -32,7 +33,7 @@ use std::ops::Bound;
 pub use header::FORMAT_VERSION;
 
 use environment::{Environment, Opening, Trouble, WriteFailure, distrust};
-use files::Identity;
+use files::{DirectoryLock, Identity};
 
 use super::buffered::{Base, Committed, Entry, Notices, check_size};
 use super::counters::{add, bump};
@@ -43,6 +44,7 @@ use super::{
 };
 use crate::limits::{CLEAR_PAGES_MAX, COMMIT_TRIES_MAX};
 use page::{Damage, Node, Pages};
+use shared::SharedPage;
 
 /// A store in LMDB's files; see [`Kv`].
 pub type LmdbKv = Buffered<Lmdb>;
@@ -53,6 +55,10 @@ pub struct Lmdb {
     options: OpenOptions,
     /// Nothing while the files cannot be used.
     environment: Option<Environment>,
+    /// What is counted together with other processes; nothing if that is not possible.
+    shared: Option<SharedPage>,
+    /// Added to the shared generation, so that it changes with the page as well.
+    generations_before: u64,
     /// What a read of this turn has found to be wrong.
     trouble: Cell<Option<Trouble>>,
     /// What to know when opening again.
@@ -61,6 +67,8 @@ pub struct Lmdb {
     retry_soon: bool,
     files_made: Cell<u64>,
     pinned: commit::Pinned,
+    /// The entry that was looked at last when room had to be made.
+    hand: Vec<u8>,
     counters: Counters,
     notices: Notices,
 }
@@ -72,11 +80,14 @@ pub fn new(options: &OpenOptions) -> Result<LmdbKv, StoreError> {
     let mut lmdb = Lmdb {
         options: options.clone(),
         environment: None,
+        shared: None,
+        generations_before: 0,
         trouble: Cell::new(None),
         distrusted: None,
         retry_soon: false,
         files_made: Cell::new(0),
         pinned: commit::Pinned::default(),
+        hand: Vec::new(),
         counters: Counters::default(),
         notices: Notices::default(),
     };
@@ -103,7 +114,24 @@ impl Lmdb {
         self.retry_soon = matches!(opened, Err(StoreError::Busy));
         self.environment = Some(opened?);
         self.distrusted = None;
+        self.open_shared(wait);
         Ok(())
+    }
+
+    /// Opens what is shared beside the entries, unless that is in order.
+    fn open_shared(&mut self, wait: bool) {
+        if self.shared.as_ref().is_some_and(SharedPage::is_current) {
+            return;
+        }
+        let Some(environment) = &self.environment else { return };
+        // What others announced while this process looked at another page counts as announced.
+        let before = self.generation();
+        self.shared = None;
+        let directory = environment.directory();
+        if let Ok(_lock) = DirectoryLock::acquire(directory, wait) {
+            self.shared = SharedPage::open(directory, environment.map_len());
+        }
+        self.generations_before = before.wrapping_add(1);
     }
 
     fn close(&mut self) {
@@ -148,6 +176,30 @@ impl Lmdb {
             bump(&self.counters.tag_mismatch);
         }
         Ok(value)
+    }
+
+    /// The same of a node that somebody has asked for.
+    #[inline]
+    fn used_value<'a>(
+        &self,
+        environment: &Environment,
+        pages: Pages<'a>,
+        node: &Node<'a>,
+    ) -> Result<Option<&'a [u8]>, Damage> {
+        let Some((value, place)) = environment.secret().open(node.key, pages.data(node)?) else {
+            bump(&self.counters.tag_mismatch);
+            return Ok(None);
+        };
+        if let Some(shared) = &self.shared {
+            shared.note_use(place);
+        }
+        Ok(Some(value))
+    }
+
+    /// Where uses of a key are counted, if they are.
+    fn place(&self, key: &[u8]) -> Option<(&SharedPage, u64)> {
+        let environment = self.environment.as_ref()?;
+        Some((self.shared.as_ref()?, environment.secret().place(key)))
     }
 
     /// Mends what is wrong. `Busy` means that it is to be tried again in the next turn.
@@ -247,7 +299,7 @@ impl Lmdb {
 impl Base for Lmdb {
     fn get(&self, key: &[u8]) -> Option<&[u8]> {
         self.read(|environment, pages, root| match tree::find(pages, root, key)? {
-            Some(node) => self.value(environment, pages, &node),
+            Some(node) => self.used_value(environment, pages, &node),
             None => Ok(None),
         })
     }
@@ -269,7 +321,7 @@ impl Base for Lmdb {
                 // A damaged branch may lead to a place where other keys are.
                 Some(node) if node.key > key => Err(Damage("keys are out of order")),
                 Some(node) => {
-                    let value = self.value(environment, pages, &node)?;
+                    let value = self.used_value(environment, pages, &node)?;
                     Ok(value.map(|value| (node.key, value)))
                 }
                 None => Ok(None),
@@ -355,6 +407,7 @@ impl Base for Lmdb {
                 }
                 self.clear_stale_readers();
                 self.wait_for_pinned_pages();
+                self.open_shared(false);
             }
             None => {
                 if self.open(false).is_err() {
@@ -381,6 +434,28 @@ impl Base for Lmdb {
                 self.trouble.set(Some(trouble));
                 Usage { bytes_max, ..Usage::default() }
             }
+        }
+    }
+
+    fn uses(&self, key: &[u8]) -> u8 {
+        self.place(key).map_or(0, |(shared, place)| shared.uses(place))
+    }
+
+    fn age(&self, key: &[u8]) {
+        if let Some((shared, place)) = self.place(key) {
+            shared.age(place);
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        let shared = self.shared.as_ref().map_or(0, SharedPage::generation);
+        self.generations_before.wrapping_add(shared)
+    }
+
+    fn announce(&mut self) {
+        match &self.shared {
+            Some(shared) => shared.announce(),
+            None => self.generations_before = self.generations_before.wrapping_add(1),
         }
     }
 

@@ -18,6 +18,7 @@ pub struct Memory {
     entries: BTreeMap<Box<[u8]>, Box<[u8]>>,
     bytes: u64,
     bytes_max: u64,
+    generation: u64,
     counters: Counters,
     notices: Notices,
 }
@@ -134,6 +135,14 @@ impl Base for Memory {
 
     fn usage(&self) -> Usage {
         Usage { entries: self.entries.len() as u64, bytes: self.bytes, bytes_max: self.bytes_max }
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn announce(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
     }
 
     fn counters(&self) -> &Counters {

@@ -1,16 +1,21 @@
 //! Committing a batch, and making room for it when there is none.
 //!
 //! LMDB never overwrites a page that a snapshot may still read, so it can run out of pages for
-//! two reasons. Either the store is full of entries: then all of them are dropped, as a last
-//! resort of its own; a collector should have made room before. Or a reader is asleep in the
+//! two reasons. Either the store is full of entries, although a collector or the worker should have
+//! made room before: then entries that are little used are removed, and if that does not help, all
+//! of them are dropped as the last resort. Or a reader is asleep in the
 //! middle of a turn and pins pages that were freed since: then dropping entries would not help.
 //! The batch waits, and if that goes on for long, the files are left to the sleeper and made
 //! anew.
 
+use std::ops::ControlFlow;
+
 use super::environment::{Tally, Trouble, WriteFailure};
 use super::*;
+use crate::kv::overlay::Pending;
 use crate::limits::{
     COMMIT_PIECE_ENTRIES, COMMIT_TRIES_MAX, FULL_PERCENT, PINNED_MAINTENANCES_MAX, PINNED_SKIP_MAX,
+    ROOM_LOOKS_MAX, ROOM_REMOVALS_MAX, ROOM_TRIES_MAX,
 };
 
 /// Whether commits wait for a reader, and for how long already.
@@ -49,6 +54,8 @@ enum Effort {
     /// In small ones, each of which needs fewer pages and lets earlier ones grow old enough to
     /// be used again.
     Pieces,
+    /// The same, after little used entries were removed.
+    Roomed,
     /// The same, after everything else was dropped.
     Emptied,
 }
@@ -68,6 +75,7 @@ impl Lmdb {
                     add(&self.counters.remove, tally.removed);
                     add(&self.counters.remove_miss, tally.not_found);
                     self.pinned = Pinned::default();
+                    self.note_written(batch);
                     return Ok(Committed::Done);
                 }
                 Ok(None) => return Ok(Committed::Later),
@@ -84,12 +92,13 @@ impl Lmdb {
                             self.clear_stale_readers();
                             Effort::Pieces
                         }
-                        Effort::Pieces | Effort::Emptied if !full => {
+                        Effort::Pieces | Effort::Roomed | Effort::Emptied if !full => {
                             bump(&self.counters.pinned);
                             self.pinned.failed();
                             return Ok(Committed::Later);
                         }
-                        Effort::Pieces => {
+                        Effort::Pieces if self.make_room() => Effort::Roomed,
+                        Effort::Pieces | Effort::Roomed => {
                             self.drop_all()?;
                             Effort::Emptied
                         }
@@ -99,6 +108,17 @@ impl Lmdb {
             }
         }
         Err(StoreError::Full)
+    }
+
+    /// What is written again was wanted again; and what is new shall not be the first to go.
+    fn note_written(&self, batch: &Overlay) {
+        for (key, write) in batch.iter() {
+            if let Pending::Put(_) = write
+                && let Some((shared, place)) = self.place(key)
+            {
+                shared.note_use(place);
+            }
+        }
     }
 
     /// Gives up on readers that have pinned pages for too long.
@@ -141,6 +161,51 @@ impl Lmdb {
             sum.not_found += tally.not_found;
         }
         Ok(Some(sum))
+    }
+
+    /// Removes entries that are little used; whether there were any. Neighbours go together, as that
+    /// takes the fewest pages.
+    fn make_room(&mut self) -> bool {
+        let mut removed = 0;
+        for _ in 0..ROOM_TRIES_MAX {
+            if removed >= ROOM_REMOVALS_MAX {
+                break;
+            }
+            let after = std::mem::take(&mut self.hand);
+            let mut hand = Vec::new();
+            let mut batch = Overlay::default();
+            let mut looks = 0;
+            self.scan(Bound::Excluded(&after), &mut |key, _| {
+                looks += 1;
+                hand = key.to_vec();
+                // One use is that of its writing.
+                if self.uses(key) > 1 {
+                    self.age(key);
+                } else {
+                    batch.set(key, None);
+                }
+                let enough = looks == ROOM_LOOKS_MAX;
+                if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            // At the end of the keys the hand is empty, and begins a new round.
+            self.hand = hand;
+            let Some(environment) = &mut self.environment else { break };
+            environment.end_snapshot();
+            if batch.is_empty() {
+                continue;
+            }
+            let Ok(Some(_lock)) = environment.lock_for_writing(true) else { break };
+            match environment.write(&batch, 0..batch.len()) {
+                Ok(tally) => removed += tally.removed,
+                Err(_) => break,
+            }
+            // What is freed now can be used by the second transaction after this one.
+            if environment.write_header().and_then(|()| environment.write_header()).is_err() {
+                break;
+            }
+        }
+        add(&self.counters.remove, removed);
+        removed > 0
     }
 
     /// Whether entries fill the store, rather than pages that a reader pins.

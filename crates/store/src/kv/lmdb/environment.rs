@@ -372,6 +372,11 @@ impl Environment {
         self.data.identity()
     }
 
+    /// Full path of the directory.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     pub(super) fn secret(&self) -> &Secret {
         &self.secret
     }

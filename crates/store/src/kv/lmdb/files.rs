@@ -25,7 +25,7 @@ pub(super) const DATA_NAME: &str = "data.mdb";
 pub(super) const LOCK_NAME: &str = "lock.mdb";
 
 /// Rights of new files, less the umask: the group may run a garbage collector.
-const FILE_MODE: u32 = 0o660;
+pub(super) const FILE_MODE: u32 = 0o660;
 
 /// Rights of a new directory, less the umask.
 const DIRECTORY_MODE: u32 = 0o770;

@@ -60,21 +60,41 @@ impl Secret {
         (self.hash(key, value) as u32).to_le_bytes()
     }
 
+    /// Where uses of a key are counted.
+    pub(super) fn place(&self, key: &[u8]) -> u64 {
+        self.begin(key).finish()
+    }
+
     /// SipHash-1-3 over the length of the key, the key, and the value.
     #[inline]
     fn hash(&self, key: &[u8], value: &[u8]) -> u64 {
+        let mut hasher = self.begin(key);
+        hasher.write(value);
+        hasher.finish()
+    }
+
+    #[inline]
+    fn begin(&self, key: &[u8]) -> SipHasher13 {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         hasher.write(&(key.len() as u64).to_le_bytes());
         hasher.write(key);
-        hasher.write(value);
-        hasher.finish()
+        hasher
     }
 
     /// The value in `stored`, if its tag says that it and the key are whole.
     #[inline]
     pub(super) fn verify<'a>(&self, key: &[u8], stored: &'a [u8]) -> Option<&'a [u8]> {
+        self.open(key, stored).map(|(value, _)| value)
+    }
+
+    /// The same with the [place](Self::place) of the key, which comes almost for free here.
+    #[inline]
+    pub(super) fn open<'a>(&self, key: &[u8], stored: &'a [u8]) -> Option<(&'a [u8], u64)> {
         let (value, tag) = stored.split_last_chunk::<TAG_BYTES>()?;
-        (self.tag(key, value) == *tag).then_some(value)
+        let mut hasher = self.begin(key);
+        let place = hasher.finish();
+        hasher.write(value);
+        ((hasher.finish() as u32).to_le_bytes() == *tag).then_some((value, place))
     }
 }
 

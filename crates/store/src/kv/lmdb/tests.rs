@@ -75,7 +75,7 @@ fn entries_outlive_the_process() {
     let mut names: Vec<_> =
         fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, [DATA_NAME, LOCK_NAME]);
+    assert_eq!(names, [DATA_NAME, LOCK_NAME, shared::SHARED_NAME]);
 }
 
 #[test]
