@@ -89,12 +89,12 @@ fn a_full_cache_is_trimmed_while_it_is_open_elsewhere() {
     let path = directory.path().to_str().unwrap();
     let mut cache = fill(directory.path(), 81.0);
     let before = cache.kv().fill().entries;
-    cache.end_turn().unwrap();
+    cache.kv_mut().end_turn().unwrap();
 
     let dry = run(&["-c", path, "-n"]);
     assert!(text(&dry).contains("Usage: 8"), "{}", text(&dry));
     assert_eq!(cache.kv().fill().entries, before);
-    cache.end_turn().unwrap();
+    cache.kv_mut().end_turn().unwrap();
 
     let output = run(&["-c", path, "-l", "50", "-f", "20"]);
     let told = text(&output);
