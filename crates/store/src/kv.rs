@@ -107,6 +107,9 @@ pub trait Kv {
     /// to those that stay, and so tells what is used from what was.
     fn age(&self, key: &[u8]);
 
+    /// The same for all keys at once.
+    fn age_all(&self);
+
     /// A number that changes when any process has called [`announce`](Self::announce), or
     /// [`clear`](Self::clear). Reading it takes nanoseconds.
     fn generation(&self) -> u64;

@@ -53,6 +53,9 @@ pub(super) trait Base {
     /// See [`Kv::age`].
     fn age(&self, _key: &[u8]) {}
 
+    /// See [`Kv::age_all`].
+    fn age_all(&self) {}
+
     /// See [`Kv::generation`].
     fn generation(&self) -> u64 {
         0
@@ -307,6 +310,10 @@ impl<B: Base> Kv for Buffered<B> {
 
     fn age(&self, key: &[u8]) {
         self.base.age(key);
+    }
+
+    fn age_all(&self) {
+        self.base.age_all();
     }
 
     fn generation(&self) -> u64 {

@@ -447,6 +447,12 @@ impl Base for Lmdb {
         }
     }
 
+    fn age_all(&self) {
+        if let Some(shared) = &self.shared {
+            shared.age_all();
+        }
+    }
+
     fn generation(&self) -> u64 {
         let shared = self.shared.as_ref().map_or(0, SharedPage::generation);
         self.generations_before.wrapping_add(shared)

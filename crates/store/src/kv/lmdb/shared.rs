@@ -120,6 +120,11 @@ impl SharedPage {
         counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
     }
 
+    /// The same for all counters.
+    pub(super) fn age_all(&self) {
+        (0..=self.mask).for_each(|place| self.age(place));
+    }
+
     fn generation_cell(&self) -> &AtomicU64 {
         // SAFETY: the place is aligned and lies in the map, which lives as long as `self`; all
         // processes access it as an atomic number.
