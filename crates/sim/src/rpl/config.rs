@@ -163,6 +163,12 @@ impl Config {
         Ok(rules)
     }
 
+    /// The zones that have trust anchors.
+    pub fn anchor_zones(&self) -> Vec<Name> {
+        let sets = self.trust_anchors.iter().filter_map(|line| file::read_set(line).ok());
+        sets.map(|set| set.zone).collect()
+    }
+
     /// The trust anchors, positive and negative, followed as the public harness lets kresd do it.
     pub fn anchors(&self, now: Now) -> Result<Anchors, String> {
         let fault = |fault: AnchorFault| format!("trust-anchor: {fault}");
