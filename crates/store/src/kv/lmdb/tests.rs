@@ -395,7 +395,7 @@ fn writes_wait_while_another_process_writes() {
 fn opening_anew_waits_for_another_turn_while_another_process_opens() {
     let directory = tempfile::tempdir().unwrap();
     let mut kv = new(&options(directory.path())).unwrap();
-    let lock = files::DirectoryLock::acquire(directory.path(), true).unwrap();
+    let lock = DirectoryLock::acquire(directory.path(), true).unwrap();
     fs::remove_file(directory.path().join(DATA_NAME)).unwrap();
     kv.put(b"key", b"value").unwrap();
     for _ in 0..3 {
