@@ -341,6 +341,15 @@ view = {}
 
 function view.addr(_, subnet, rule, dst) end
 
+---@type table
+view.dst = nil
+
+---@type table
+view.key = nil
+
+---@type table
+view.src = nil
+
 function view.tsig(_, key, rule) end
 
 ---@class kres

@@ -113,7 +113,22 @@ fn what_is_out_of_the_ordinary_goes_through_the_layers() {
     let mut cookie = OptRecord::new(1232, false);
     cookie.push(OptionCodeForTest::COOKIE, b"12345678");
     assert!(is_plain_query(&query("www.test", 1, Some(&cookie)), udp));
-    assert!(!is_plain_query(&query("www.test", 1, Some(&cookie)), ClientProtocol::Tls));
+    assert!(is_plain_query(&query("www.test", 1, Some(&cookie)), ClientProtocol::Tls));
+}
+
+#[test]
+fn answers_of_open_and_of_encrypted_pipes_are_kept_apart() {
+    let mut cache = cache();
+    let opt = OptRecord::new(1232, false);
+    let question = query("www.test", 1, Some(&opt));
+    let tcp = client(ClientProtocol::Tcp);
+    cache.insert(at(0), &tcp, kept(), &question, &response("www.test", 1, 300));
+    let mut out = Vec::new();
+    let mut is_known =
+        |protocol| cache.answer(at(1), &client(protocol), 0, 1232, &question, &mut out).is_some();
+    assert!(is_known(ClientProtocol::Tcp));
+    // Those are padded (RFC 7830).
+    assert!(!is_known(ClientProtocol::Tls));
 }
 
 use dns::edns::OptionCode as OptionCodeForTest;
