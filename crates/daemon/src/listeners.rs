@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::task::{AbortHandle, spawn_local};
+use transport::protocol::{PipeLayer, of_kind};
 
 use crate::tcp::{self, StreamListener};
 use crate::udp::{self, UdpListener};
@@ -158,7 +159,8 @@ pub(crate) fn serve_tcp(
     kind: &str,
     freebind: bool,
 ) -> io::Result<()> {
-    let listener = Rc::new(StreamListener::new(socket, kind == "tls")?);
+    let encrypted = of_kind(kind).any(|def| def.layers.contains(&PipeLayer::Tls));
+    let listener = Rc::new(StreamListener::new(socket, encrypted)?);
     let place = Place::Tcp(listener.address());
     let task = spawn_local(tcp::accept(worker.clone(), listener)).abort_handle();
     worker.listeners.add(place, kind, freebind, task);

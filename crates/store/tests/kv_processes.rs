@@ -257,8 +257,14 @@ fn an_idle_reader_cannot_stop_the_others() {
     assert_eq!(other.tell("get key"), "old");
     other.tell("end");
     assert_eq!(other.tell("get key"), "nothing");
-    other.tell("end");
-    assert_eq!(other.tell("get key"), "new");
+    // It follows in its next turn, or a few turns later while somebody holds the directory's lock:
+    // a process that another test forks has it for a moment.
+    let follows = |other: &mut Process| {
+        other.tell("end");
+        std::thread::sleep(Duration::from_millis(10));
+        other.tell("get key") == "new"
+    };
+    assert!((0..100).any(|_| follows(&mut other)));
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub enum Pipe {
 /// What stands between the pipe and the messages, from the pipe upwards.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum PipeLayer {
+    /// Octets that nobody on the way can read (RFC 8446).
+    Tls,
     /// Two octets of length before each message (RFC 1035 §4.2.2).
     Framing,
 }
@@ -26,6 +28,8 @@ pub enum Protocol {
     Udp,
     /// DNS over TCP (RFC 7766).
     Tcp,
+    /// DNS over TLS (RFC 7858).
+    Tls,
 }
 
 /// A row of the table.
@@ -59,6 +63,14 @@ pub const PROTOCOLS: &[ProtocolDef] = &[
         port: 53,
         pipe: Pipe::Stream,
         layers: &[PipeLayer::Framing],
+    },
+    ProtocolDef {
+        protocol: Protocol::Tls,
+        name: "tls",
+        kind: "tls",
+        port: 853,
+        pipe: Pipe::Stream,
+        layers: &[PipeLayer::Tls, PipeLayer::Framing],
     },
 ];
 

@@ -150,7 +150,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("nix", &["daemon"]),
     ("quinn", &["daemon"]),
     ("rcgen", &["transport"]),
-    ("rustls", &["transport", "daemon"]),
+    ("rustls", &["transport"]),
     ("socket2", &["daemon"]),
     ("tokio", &["daemon"]),
 ];
