@@ -21,6 +21,7 @@ const NEEDS: &[Need] = &[
     Need { program: "knotd", package: "knot", service: Some("knot.service") },
     Need { program: "keymgr", package: "knot", service: Some("knot.service") },
     Need { program: "kdig", package: "knot-dnsutils", service: None },
+    Need { program: "openssl", package: "openssl", service: None },
 ];
 
 /// Parts of the Rust toolchain that a minimal installation lacks.
