@@ -13,8 +13,8 @@ use lua::{Interpreter, InterpreterError};
 use nix::unistd::{AccessFlags, access};
 use resolve::layer::stack::Place;
 use resolve::{Client, Settings};
-use tokio::runtime::Builder;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
 
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
@@ -97,9 +97,13 @@ fn start(options: &Options) -> Result<u8> {
         );
     }
     // Nothing of the runtime existed before this line: see the fork above.
-    let runtime = Builder::new_current_thread().enable_all().build().context("event loop")?;
-    let tasks = LocalSet::new();
-    runtime.block_on(tasks.run_until(work(options, workers, sockets, descriptors, interactive)))?;
+    // Tasks stay on this thread, and waking one wakes no other: a `LocalSet` would look at all that
+    // this function waits for whenever a query comes in.
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .context("event loop")?;
+    runtime.block_on(work(options, workers, sockets, descriptors, interactive))?;
     Ok(0)
 }
 

@@ -19,9 +19,9 @@ use crate::token::Token;
 use crate::worker::Worker;
 use mmsg::{Datagram, Inbox, Local, Outbox};
 
-/// A batch with fewer datagrams than this has emptied the socket in all likelihood; asking again
-/// would cost more than waiting.
-const SCARCE: usize = 2;
+/// A batch with fewer datagrams than this was not full and has emptied the socket. While it was
+/// answered, hardly any more can have come: asking for them costs more than waiting.
+const SCARCE: usize = 6;
 
 /// A socket that queries come to.
 pub(crate) struct UdpListener {

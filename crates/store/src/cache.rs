@@ -23,7 +23,7 @@ use dns::{Class, Name, Rdatas, Rrset, Rtype};
 use crate::kv::{Kv, StoreError};
 use crate::limits::{ENTRY_BYTES_MAX, LISTED_MAX, NEGATIVE_TTL_MAX, PROOFS_MAX};
 use denial::Chains;
-use entry::{Body, Entry, Head, SignedSet, put_varint, take_part};
+use entry::{Body, Entry, Head, SignedSet, put_varint, take_part, take_varint};
 use key::Slot;
 pub use rank::Rank;
 
@@ -326,9 +326,7 @@ fn listed_entry(rtype: Rtype, value: &[u8], now: u64) -> Option<Listed> {
 fn without_part(value: &[u8], rtype: Rtype) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     for (found, part) in apex_parts(value).filter(|(found, _)| *found != rtype) {
-        out.extend_from_slice(&found.0.to_be_bytes());
-        put_varint(&mut out, part.len());
-        out.extend_from_slice(part);
+        put_apex_part(&mut out, found, part);
     }
     out
 }
@@ -351,11 +349,17 @@ fn live(value: &[u8], now: u64, stale: u32) -> Option<Hit> {
 /// The parts of an apex value.
 fn apex_parts(mut value: &[u8]) -> impl Iterator<Item = (Rtype, &[u8])> {
     std::iter::from_fn(move || {
-        let (rtype, mut rest) = value.split_first_chunk::<2>()?;
-        let part = take_part(&mut rest)?;
-        value = rest;
-        Some((Rtype(u16::from_be_bytes(*rtype)), part))
+        let rtype = u16::try_from(take_varint(&mut value)?).ok()?;
+        let part = take_part(&mut value)?;
+        Some((Rtype(rtype), part))
     })
+}
+
+/// Appends a part to an apex value.
+fn put_apex_part(out: &mut Vec<u8>, rtype: Rtype, part: &[u8]) {
+    put_varint(out, usize::from(rtype.0));
+    put_varint(out, part.len());
+    out.extend_from_slice(part);
 }
 
 fn find_in_apex(value: &[u8], rtype: Rtype) -> Option<&[u8]> {
@@ -374,9 +378,7 @@ fn replace_in_apex(value: &[u8], rtype: Rtype, new: &[u8], now: u64) -> Vec<u8> 
         })
         .chain([(rtype, new)]);
     for (rtype, part) in parts {
-        out.extend_from_slice(&rtype.0.to_be_bytes());
-        put_varint(&mut out, part.len());
-        out.extend_from_slice(part);
+        put_apex_part(&mut out, rtype, part);
     }
     out
 }

@@ -102,7 +102,7 @@ pub const NSEC3_SALT_MAX: usize = 32;
 pub const BYTES_PER_USE_COUNTER: u64 = 128;
 
 /// Fewest counters of uses, a power of two.
-pub const USE_COUNTERS_MIN: u64 = 4_096;
+pub const USE_COUNTERS_MIN: u64 = 16_384;
 
 /// Most counters of uses, a power of two: 16 MiB of memory, for caches of two gigabytes. In larger
 /// ones entries share counters.

@@ -19,6 +19,9 @@ use crate::os::address::{address_of, socklen, write_address};
 const STRIDE: usize = DATAGRAM_BYTES_MAX + 64;
 /// Room for the message that carries a local address.
 const CONTROL_BYTES: usize = 64;
+/// Datagrams to ask for when few came the time before. Less than a batch, since each one asked for
+/// has to be prepared, which is most of the work when there is only one.
+const FEW: usize = 8;
 /// What an answer usually needs; a slot grows when it has to.
 const SLOT_BYTES: usize = 1472;
 
@@ -51,6 +54,8 @@ pub(crate) struct Inbox {
     controls: Box<[Control]>,
     headers: Box<[libc::mmsghdr]>,
     received: usize,
+    /// How many to ask for: twice what came the time before.
+    asked: usize,
 }
 
 impl Inbox {
@@ -65,6 +70,7 @@ impl Inbox {
             controls: vec![Control([0; CONTROL_BYTES]); BATCH].into_boxed_slice(),
             headers: vec![header; BATCH].into_boxed_slice(),
             received: 0,
+            asked: FEW,
         }
     }
 
@@ -76,7 +82,8 @@ impl Inbox {
         with_local: bool,
     ) -> io::Result<usize> {
         self.received = 0;
-        for index in 0..BATCH {
+        let asked = self.asked.min(BATCH);
+        for index in 0..asked {
             self.vectors[index] = libc::iovec {
                 iov_base: self.buffers[index * STRIDE..].as_mut_ptr().cast(),
                 iov_len: DATAGRAM_BYTES_MAX,
@@ -102,12 +109,13 @@ impl Inbox {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                BATCH as _,
+                asked as _,
                 libc::MSG_DONTWAIT,
                 ptr::null_mut(),
             )
         };
         self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        self.asked = (2 * self.received).clamp(FEW, BATCH);
         Ok(self.received)
     }
 

@@ -15,7 +15,7 @@ use crate::limits::KEY_BYTES_MAX;
 pub enum Slot {
     /// One type's records or their absence.
     Exact(Rtype),
-    /// What ends or redirects a walk through the tree, in one place: NS, CNAME, DNAME and the
+    /// What ends or redirects a walk through the tree, in one place: NS, DS, CNAME, DNAME and the
     /// absence of the name itself.
     Apex,
     /// An NSEC of the zone's chain, at its owner.
@@ -24,10 +24,16 @@ pub enum Slot {
     Nsec3,
 }
 
+/// Added to a type that is below [`SHORT_TYPES`]: nearly all types in use take one byte of a key.
+const SHORT: u8 = 0x80;
+
+/// Types that are written short.
+const SHORT_TYPES: u16 = 0x80;
+
 /// Which slot a type lives in.
 pub const fn slot_of(rtype: Rtype) -> Slot {
     match rtype {
-        Rtype::NS | Rtype::CNAME | Rtype::DNAME => Slot::Apex,
+        Rtype::NS | Rtype::DS | Rtype::CNAME | Rtype::DNAME => Slot::Apex,
         other => Slot::Exact(other),
     }
 }
@@ -44,6 +50,7 @@ pub fn write(name: &Name, slot: Slot, key: &mut Vec<u8>) -> bool {
 pub(crate) fn finish(slot: Slot, key: &mut Vec<u8>) -> bool {
     key.push(0);
     match slot {
+        Slot::Exact(Rtype(short)) if short < SHORT_TYPES => key.push(SHORT | short as u8),
         Slot::Exact(rtype) => {
             key.push(b'E');
             key.extend_from_slice(&rtype.0.to_be_bytes());
@@ -92,6 +99,7 @@ pub fn read(key: &[u8]) -> Option<(Name, Slot)> {
     };
     let (lookup, slot) = key.split_at_checked(end)?;
     let slot = match slot {
+        [0, short] if *short >= SHORT => Slot::Exact(Rtype(u16::from(*short - SHORT))),
         [0, b'E', high, low] => Slot::Exact(Rtype(u16::from_be_bytes([*high, *low]))),
         [0, b'N'] => Slot::Apex,
         [0, b'D', below @ ..] => {

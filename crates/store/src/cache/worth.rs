@@ -146,10 +146,9 @@ mod tests {
         super::super::entry::put_varint(&mut value, 100 << 1);
         value.resize(bytes.saturating_sub(key.len()).max(value.len()), 0);
         if slot == Slot::Apex {
-            let mut part = Rtype::NS.0.to_be_bytes().to_vec();
-            super::super::entry::put_varint(&mut part, value.len());
-            part.extend_from_slice(&value);
-            value = part;
+            let mut apex = Vec::new();
+            super::super::put_apex_part(&mut apex, Rtype::NS, &value);
+            value = apex;
         }
         Worth::of(&key, &value, uses, NOW)
     }
@@ -166,7 +165,7 @@ mod tests {
         let a = Slot::Exact(Rtype::A);
         let txt = Slot::Exact(Rtype::TXT);
         check(judged(".", Slot::Apex, 100, 60, 0), 5);
-        check(judged("org", Slot::Exact(Rtype::DS), 900, 60, 0), 10);
+        check(judged("org", Slot::Apex, 900, 60, 0), 10);
         check(judged("example.org", Slot::Apex, 100, 60, 0), 15);
         check(judged("example.org", a, 100, 60, 0), 15);
         check(judged("example.org", txt, 100, 60, 0), 20);

@@ -134,6 +134,15 @@ impl Lmdb {
         self.generations_before = before.wrapping_add(1);
     }
 
+    /// As many counters of uses as what is stored wants.
+    fn fit_shared(&mut self) {
+        let bytes = self.usage().bytes;
+        if let (Some(shared), Some(environment)) = (&self.shared, &mut self.environment) {
+            shared.fit(bytes);
+            environment.end_snapshot();
+        }
+    }
+
     fn close(&mut self) {
         if self.environment.take().is_some() {
             bump(&self.counters.close);
@@ -408,6 +417,7 @@ impl Base for Lmdb {
                 self.clear_stale_readers();
                 self.wait_for_pinned_pages();
                 self.open_shared(false);
+                self.fit_shared();
             }
             None => {
                 if self.open(false).is_err() {

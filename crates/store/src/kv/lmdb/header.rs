@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher13;
 
 /// Version of everything in the files: raised with any change to the header, to the tags, or to
 /// keys and values of the rooms above. Files of another version are never read.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The key of the header. It begins with the reserved prefix and is the only such key.
 pub(super) const HEADER_KEY: &[u8] = b"\xFFkres";

@@ -20,10 +20,13 @@ use crate::limits::{BYTES_PER_USE_COUNTER, USE_COUNTERS_MAX, USE_COUNTERS_MIN};
 pub(super) const SHARED_NAME: &str = "use.map";
 
 /// First bytes of the file; the number is the version of its layout.
-const MAGIC: &[u8; 16] = b"kres use map 01\n";
+const MAGIC: &[u8; 16] = b"kres use map 02\n";
 
 /// Where the number of removals is.
 const GENERATION_AT: usize = 64;
+
+/// Where the number of counters in use is; zero for the fewest.
+const IN_USE_AT: usize = 72;
 
 /// Where the counters begin.
 const COUNTERS_AT: usize = 4096;
@@ -33,8 +36,8 @@ const COUNTERS_AT: usize = 4096;
 pub(super) struct SharedPage {
     start: NonNull<u8>,
     len: usize,
-    /// One less than the number of counters, which is a power of two.
-    mask: u64,
+    /// The number of counters that there is room for, a power of two.
+    counters: u64,
     guard: Option<Guard>,
     identity: Identity,
     path: PathBuf,
@@ -71,7 +74,7 @@ impl SharedPage {
         Some(SharedPage {
             start,
             len,
-            mask: counters - 1,
+            counters,
             guard: Guard::new(start.as_ptr().expose_provenance(), len),
             identity: (metadata.dev(), metadata.ino()),
             path,
@@ -122,17 +125,60 @@ impl SharedPage {
 
     /// The same for all counters.
     pub(super) fn age_all(&self) {
-        (0..=self.mask).for_each(|place| self.age(place));
+        (0..self.in_use()).for_each(|place| self.age(place));
+    }
+
+    /// Takes more counters into use if a store that holds `bytes` wants them. A large cache that
+    /// holds little so costs little memory. Each counter that is divided in two leaves its number to
+    /// both, so no entry loses its uses.
+    pub(super) fn fit(&self, bytes: u64) {
+        let wanted = counters_for(bytes).min(self.counters);
+        let before = self.in_use();
+        let mut in_use = before;
+        while in_use < wanted {
+            for place in 0..in_use {
+                let uses = self.at(place).load(Ordering::Relaxed);
+                self.at(in_use + place).store(uses, Ordering::Relaxed);
+            }
+            in_use *= 2;
+        }
+        // Another process may do the same at the same time, or more; then it does it once more.
+        if in_use > before {
+            self.cell(IN_USE_AT).store(in_use, Ordering::Release);
+        }
+    }
+
+    /// Counters in use, a power of two.
+    #[inline]
+    fn in_use(&self) -> u64 {
+        let written = self.cell(IN_USE_AT).load(Ordering::Acquire);
+        // The file may hold anything.
+        if written.is_power_of_two() && written <= self.counters {
+            written.max(USE_COUNTERS_MIN)
+        } else {
+            USE_COUNTERS_MIN
+        }
     }
 
     fn generation_cell(&self) -> &AtomicU64 {
+        self.cell(GENERATION_AT)
+    }
+
+    /// A number of the head.
+    fn cell(&self, at: usize) -> &AtomicU64 {
+        debug_assert!(at.is_multiple_of(8) && at < COUNTERS_AT);
         // SAFETY: the place is aligned and lies in the map, which lives as long as `self`; all
         // processes access it as an atomic number.
-        unsafe { &*self.start.as_ptr().add(GENERATION_AT).cast::<AtomicU64>() }
+        unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU64>() }
     }
 
     fn counter(&self, place: u64) -> &AtomicU8 {
-        let at = COUNTERS_AT + (place & self.mask) as usize;
+        self.at(place & (self.in_use() - 1))
+    }
+
+    /// The counter with this number, which is below that of all.
+    fn at(&self, number: u64) -> &AtomicU8 {
+        let at = COUNTERS_AT + (number & (self.counters - 1)) as usize;
         // SAFETY: the mask keeps the place within the map, which lives as long as `self`; all
         // processes access it as an atomic number.
         unsafe { &*self.start.as_ptr().add(at).cast::<AtomicU8>() }
@@ -157,11 +203,14 @@ fn counters_in(file: &File) -> Option<u64> {
     (magic == *MAGIC && fits).then_some(counters)
 }
 
+/// How many counters a store of this size wants.
+fn counters_for(bytes: u64) -> u64 {
+    (bytes / BYTES_PER_USE_COUNTER).clamp(USE_COUNTERS_MIN, USE_COUNTERS_MAX).next_power_of_two()
+}
+
 /// Makes a new file in the place of what is there.
 fn make(path: &Path, bytes: u64) -> Option<(File, u64)> {
-    let counters = (bytes / BYTES_PER_USE_COUNTER)
-        .clamp(USE_COUNTERS_MIN, USE_COUNTERS_MAX)
-        .next_power_of_two();
+    let counters = counters_for(bytes);
     // It may be missing, and if it cannot be removed, making it fails.
     let _ = fs::remove_file(path);
     let mut options = File::options();
@@ -217,6 +266,32 @@ mod tests {
         let page = SharedPage::open(directory.path(), MIB).unwrap();
         (0..1000).for_each(|_| page.note_use(u64::MAX));
         assert_eq!(page.uses(u64::MAX), u8::MAX);
+    }
+
+    #[test]
+    fn a_fuller_store_takes_more_counters_into_use_and_forgets_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = SharedPage::open(directory.path(), 64 * MIB).unwrap();
+        let places: Vec<u64> = (0..20).map(|n| n * 104_729).collect();
+        for place in &places {
+            page.note_use(*place);
+            page.note_use(*place);
+        }
+        let before: Vec<u8> = places.iter().map(|place| page.uses(*place)).collect();
+        page.fit(8 * MIB);
+        assert_eq!(page.in_use(), 8 * MIB / BYTES_PER_USE_COUNTER);
+        let other = SharedPage::open(directory.path(), MIB).unwrap();
+        let after: Vec<u8> = places.iter().map(|place| other.uses(*place)).collect();
+        assert_eq!(before, after);
+        // Two that shared a counter are told apart from now on.
+        page.note_use(places[1]);
+        page.note_use(places[1] + USE_COUNTERS_MIN);
+        assert_eq!(other.uses(places[1]), before[1] + 1);
+        // It never gets smaller, and never larger than the file.
+        page.fit(MIB);
+        assert_eq!(other.in_use(), 8 * MIB / BYTES_PER_USE_COUNTER);
+        page.fit(1024 * MIB);
+        assert_eq!(other.in_use(), 64 * MIB / BYTES_PER_USE_COUNTER);
     }
 
     #[test]
