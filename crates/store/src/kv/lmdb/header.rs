@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(header.len(), 40);
         assert_eq!(HEADER_KEY, [0xFF, 0x6B, 0x72, 0x65, 0x73]);
         assert_eq!(header[..8], [0x6B, 0x72, 0x65, 0x73, 0x00, 0x6B, 0x76, 0x0A]);
-        assert_eq!(header[8..16], [1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(header[8..16], [2, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(header[16..32], [7; 16]);
         let seven = u64::from_le_bytes([7; 8]);
         let mut message = 5u64.to_le_bytes().to_vec();
