@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::rc::Rc;
 
 use lua::console::{Session, SessionState};
@@ -14,20 +13,36 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{spawn_local, yield_now};
+use tokio::time::{Duration, sleep};
 
+use crate::control::peer::Trusted;
 use crate::limits::CONTROL_STREAMS_MAX;
 use crate::logging::log;
 use crate::os::watch::watch_reading;
 use crate::program::Program;
 
+/// After an error that cannot be mended by waiting for the listener: no descriptor, no memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Octets read at once.
 const CHUNK_BYTES: usize = 4096;
 
-/// Serves a control socket until the task is ended.
-pub(crate) async fn serve(program: Rc<Program>, listener: UnixListener) {
+/// Serves a control socket until the task is ended. `trusted` are those who may give commands.
+pub(crate) async fn serve(program: Rc<Program>, listener: UnixListener, trusted: Trusted) {
     let open = Rc::new(Cell::new(0));
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                log!(Warning, "contrl", "accepting a session: {error}");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if let Err(text) = trusted.check(&stream) {
+            log!(Warning, "contrl", "session turned away: {text}");
+            continue;
+        }
         if open.get() >= CONTROL_STREAMS_MAX {
             log!(Warning, "contrl", "more than {CONTROL_STREAMS_MAX} sessions: one turned away");
             continue;
@@ -62,24 +77,6 @@ async fn session(program: &Program, mut stream: UnixStream) -> io::Result<()> {
         out.clear();
     }
     Ok(())
-}
-
-/// Opens a control socket; a file that an earlier process left behind is replaced.
-pub(crate) fn bind(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
-    let listener = match std::os::unix::net::UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !is_alive(path) => {
-            std::fs::remove_file(path)?;
-            std::os::unix::net::UnixListener::bind(path)?
-        }
-        result => result?,
-    };
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-/// Does anybody listen there?
-fn is_alive(path: &Path) -> bool {
-    std::os::unix::net::UnixStream::connect(path).is_ok()
 }
 
 /// Can commands be read from standard input? Only from a terminal or a pipe.

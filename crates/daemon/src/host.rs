@@ -25,7 +25,6 @@ use crate::worker::Worker;
 pub(crate) use anchors::follow as follow_anchors;
 pub(crate) use modules::run as run_modules;
 pub(crate) use network::serve_inherited;
-pub(crate) use process::CONTROL_DIRECTORY;
 
 /// The process, as the configuration sees it.
 pub(crate) struct DaemonHost {

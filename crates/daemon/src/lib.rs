@@ -1,7 +1,8 @@
 //! The only room with the outside world in it: sockets, the clock, signals, files, processes.
 //!
-//! [`run`] is the program `kresd`, [`collect`] the program `kres-cache-gc`. Reading order: `start.rs` (from the command line to a running
-//! worker), `worker.rs` (what happens in a turn), `udp.rs` and `tcp.rs` (clients), `upstream.rs`.
+//! [`run`] is the program `kresd`, [`collect`] the program `kres-cache-gc`, [`control_main`] the
+//! program `kresctl`. Reading order: `start.rs` (from the command line to a running worker),
+//! `worker.rs` (what happens in a turn), `udp.rs` and `tcp.rs` (clients), `upstream.rs`.
 #![deny(unsafe_code)]
 
 mod alarm;
@@ -9,10 +10,12 @@ mod cli;
 mod clock;
 mod collector;
 mod console;
+mod control;
 mod counters;
 mod descriptors;
 mod endpoint;
 mod host;
+mod kresctl;
 mod limits;
 mod listeners;
 mod logging;
@@ -32,4 +35,5 @@ mod watches;
 mod worker;
 
 pub use collector::collect;
+pub use kresctl::control_main;
 pub use start::run;

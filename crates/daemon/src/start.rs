@@ -18,7 +18,7 @@ use tokio::task::spawn_local;
 
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
-use crate::host::{CONTROL_DIRECTORY, DaemonHost, follow_anchors, run_modules, serve_inherited};
+use crate::host::{DaemonHost, follow_anchors, run_modules, serve_inherited};
 use crate::listeners::Place as Endpoint;
 use crate::logging::{self, Level, log};
 use crate::program::{self, Program};
@@ -27,7 +27,7 @@ use crate::supervisor::{self, Role};
 use crate::token::Token;
 use crate::watches::Watches;
 use crate::worker::{Worker, WorkerParts};
-use crate::{alarm, console, descriptors, endpoint, os, systemd, upstream};
+use crate::{alarm, console, control, descriptors, endpoint, os, systemd, upstream};
 
 /// The file that is run without `-c`, if it is there.
 const DEFAULT_CONFIG: &str = "config";
@@ -271,8 +271,9 @@ fn make_control_directory() -> Result<()> {
     if is_silent() {
         return Ok(());
     }
-    std::fs::create_dir_all(CONTROL_DIRECTORY)
-        .with_context(|| format!("directory '{CONTROL_DIRECTORY}' for control sockets"))
+    let directory = control::DIRECTORY;
+    control::make_directory()
+        .with_context(|| format!("directory '{directory}' for control sockets"))
 }
 
 /// Opens the control socket of this process, unless the configuration has done so.
@@ -280,7 +281,7 @@ fn open_control(host: &Rc<DaemonHost>) -> Result<()> {
     if is_silent() {
         return Ok(());
     }
-    let path = Path::new(CONTROL_DIRECTORY).join(std::process::id().to_string());
+    let path = Path::new(control::DIRECTORY).join(std::process::id().to_string());
     let is_open = host.worker.listeners.list().into_iter().any(|endpoint| match endpoint.place {
         Endpoint::Unix(open) => {
             open.canonicalize().ok() == path.canonicalize().ok() && path.exists()

@@ -4,6 +4,9 @@
 //! leaves a chunk of Lua open is continued by the next ones, until the chunk is complete or an
 //! empty line ends it. The line `__binary` switches to binary mode: no prompt, exactly one reply
 //! per line, each with its length in front (four octets, most significant first), no continuation.
+//! The line `__framed` switches to the mode that `kresctl` speaks: commands, too, have their length
+//! in front, so they may have several lines, and after the length of a reply stands an octet that
+//! says whether the command went well: [`FRAME_GOOD`] or [`FRAME_FAILED`]; it counts as part of it.
 
 /// An unfinished line, or the lines of an unfinished chunk, may be this long; who sends more is
 /// disconnected.
@@ -16,6 +19,14 @@ const OUTPUT_BYTES_PAUSE: usize = 1024 * 1024;
 
 /// The line that switches to binary mode.
 const BINARY: &[u8] = b"__binary";
+/// The line that switches to framed mode.
+pub const FRAMED: &[u8] = b"__framed";
+/// The first octet of a framed reply: the command went well.
+pub const FRAME_GOOD: u8 = b'+';
+/// The first octet of a framed reply: the rest is the text of an error.
+pub const FRAME_FAILED: u8 = b'-';
+/// Octets of a length.
+const LENGTH_BYTES: usize = 4;
 /// Asks for a command.
 const PROMPT: &[u8] = b"> ";
 /// Asks for the rest of a chunk.
@@ -28,8 +39,10 @@ enum Framing {
     Text,
     /// For people who want no prompt (`-q`).
     Quiet,
-    /// For programs: length and text.
+    /// For programs: lines in, length and text out.
     Binary,
+    /// For programs: length and text in both directions, and whether it went well.
+    Framed,
 }
 
 /// What is to be done with the connection.
@@ -46,8 +59,10 @@ pub enum SessionState {
 /// What a command came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The text of the reply, good or bad.
-    Reply(Vec<u8>),
+    /// The text of the reply to a command that went well.
+    Good(Vec<u8>),
+    /// The text of the error.
+    Failed(Vec<u8>),
     /// The chunk is not complete yet.
     Incomplete,
 }
@@ -87,10 +102,36 @@ impl Session {
             if out.len() > OUTPUT_BYTES_PAUSE {
                 return SessionState::Busy;
             }
+            if self.framing == Framing::Framed {
+                let Some(command) = self.next_frame() else { return self.check_bounds(out) };
+                let outcome = run(&command, false);
+                self.reply(outcome, out);
+                continue;
+            }
             let Some(line) = self.next_line() else { return self.check_bounds(out) };
             self.handle_line(&line, out, run);
         }
-        if self.input.contains(&b'\n') { SessionState::Busy } else { self.check_bounds(out) }
+        if self.has_command() { SessionState::Busy } else { self.check_bounds(out) }
+    }
+
+    fn has_command(&self) -> bool {
+        match self.framing {
+            Framing::Framed => self.frame_length().is_some_and(|end| self.input.len() >= end),
+            Framing::Text | Framing::Quiet | Framing::Binary => self.input.contains(&b'\n'),
+        }
+    }
+
+    /// Octets of the first frame with its length, once the length is there.
+    fn frame_length(&self) -> Option<usize> {
+        let length = u32::from_be_bytes(*self.input.first_chunk::<LENGTH_BYTES>()?);
+        usize::try_from(length).ok()?.checked_add(LENGTH_BYTES)
+    }
+
+    fn next_frame(&mut self) -> Option<Vec<u8>> {
+        let end = self.frame_length().filter(|end| self.input.len() >= *end)?;
+        let frame = self.input.drain(..end).skip(LENGTH_BYTES).collect();
+        self.searched = 0;
+        Some(frame)
     }
 
     fn next_line(&mut self) -> Option<Vec<u8>> {
@@ -108,10 +149,14 @@ impl Session {
     }
 
     fn check_bounds(&self, out: &mut Vec<u8>) -> SessionState {
-        if self.input.len() + self.chunk.len() <= INPUT_BYTES_MAX {
+        let announced = match self.framing {
+            Framing::Framed => self.frame_length().unwrap_or_default(),
+            Framing::Text | Framing::Quiet | Framing::Binary => 0,
+        };
+        if announced.max(self.input.len() + self.chunk.len()) <= INPUT_BYTES_MAX {
             return SessionState::Open;
         }
-        self.reply(b"a command may have at most 1 MiB", out);
+        self.reply(Outcome::Failed(b"a command may have at most 1 MiB".to_vec()), out);
         SessionState::Close
     }
 
@@ -125,10 +170,13 @@ impl Session {
             self.framing = Framing::Binary;
             return;
         }
+        if self.chunk.is_empty() && line == FRAMED {
+            self.framing = Framing::Framed;
+            return;
+        }
         if self.framing == Framing::Binary {
-            if let Outcome::Reply(text) = run(line, false) {
-                self.reply(&text, out);
-            }
+            let outcome = run(line, false);
+            self.reply(outcome, out);
             return;
         }
         // An empty line ends a chunk, complete or not.
@@ -138,9 +186,9 @@ impl Session {
         }
         self.chunk.extend_from_slice(line);
         match run(&self.chunk, may_continue) {
-            Outcome::Reply(text) => {
+            outcome @ (Outcome::Good(_) | Outcome::Failed(_)) => {
                 self.chunk.clear();
-                self.reply(&text, out);
+                self.reply(outcome, out);
             }
             // Lines that have already come need no prompt.
             Outcome::Incomplete if self.framing == Framing::Text && self.input.is_empty() => {
@@ -150,18 +198,28 @@ impl Session {
         }
     }
 
-    fn reply(&self, text: &[u8], out: &mut Vec<u8>) {
+    fn reply(&self, outcome: Outcome, out: &mut Vec<u8>) {
+        let (mark, text) = match outcome {
+            Outcome::Good(text) => (FRAME_GOOD, text),
+            Outcome::Failed(text) => (FRAME_FAILED, text),
+            Outcome::Incomplete => return,
+        };
+        let mut put_length = |length: usize| {
+            let length = u32::try_from(length).unwrap_or(u32::MAX);
+            out.extend_from_slice(&length.to_be_bytes());
+        };
         match self.framing {
-            Framing::Text | Framing::Quiet => {
-                out.extend_from_slice(text);
-                out.push(b'\n');
-                out.extend_from_slice(self.greeting());
+            Framing::Text | Framing::Quiet => {}
+            Framing::Binary => put_length(text.len()),
+            Framing::Framed => {
+                put_length(text.len() + 1);
+                out.push(mark);
             }
-            Framing::Binary => {
-                let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-                out.extend_from_slice(&length.to_be_bytes());
-                out.extend_from_slice(&text[..length as usize]);
-            }
+        }
+        out.extend_from_slice(&text);
+        if matches!(self.framing, Framing::Text | Framing::Quiet) {
+            out.push(b'\n');
+            out.extend_from_slice(self.greeting());
         }
     }
 }

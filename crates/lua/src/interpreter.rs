@@ -23,7 +23,7 @@ mod queries;
 mod rules;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 20] = [
+const PRELUDE: [(&str, &str); 21] = [
     ("budget", include_str!("lua/budget.lua")),
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
@@ -43,6 +43,7 @@ const PRELUDE: [(&str, &str); 20] = [
     ("hints", include_str!("lua/hints.lua")),
     ("policy", include_str!("lua/policy.lua")),
     ("help", include_str!("lua/help.lua")),
+    ("control", include_str!("lua/control.lua")),
     ("sandbox", include_str!("lua/sandbox.lua")),
 ];
 
@@ -190,15 +191,14 @@ impl Interpreter {
             }
             let answer = self.eval_line(command);
             let level = if answer.is_ok() { LogLevel::Debug } else { LogLevel::Warning };
-            let text = answer.unwrap_or_else(|text| text);
             if self.host().log_enabled(CONTROL, level) {
                 let log = |text: &[u8]| {
                     self.host().log(CONTROL, level, &String::from_utf8_lossy(text));
                 };
                 log(&[b"> ", command].concat());
-                log(&text);
+                log(answer.as_deref().unwrap_or_else(|text| text));
             }
-            Outcome::Reply(text)
+            answer.map_or_else(Outcome::Failed, Outcome::Good)
         })
     }
 

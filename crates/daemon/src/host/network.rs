@@ -15,10 +15,11 @@ use nix::sys::socket::{AddressFamily, getsockopt, sockopt};
 use tokio::task::spawn_local;
 
 use super::DaemonHost;
+use crate::control::peer::Trusted;
 use crate::listeners::{self, Place};
 use crate::logging::log;
 use crate::upstream::Source;
-use crate::{console, endpoint, os};
+use crate::{console, control, endpoint, os};
 
 /// The kinds of endpoint that are known, and not served by this program.
 const UNSERVED: [&str; 4] = ["doh2", "doh_legacy", "webmgmt", "xdp"];
@@ -131,9 +132,9 @@ impl DaemonHost {
         }
         let own = self.control_directory();
         if path.parent() == Some(&*own) && !own.exists() {
-            std::fs::create_dir(&own).map_err(failed)?;
+            control::make_directory().map_err(failed)?;
         }
-        let listener = console::bind(&path).map_err(failed)?;
+        let listener = control::bind(&path).map_err(failed)?;
         let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;
         self.serve_control(Place::Unix(path), listener);
         Ok(())
@@ -141,11 +142,15 @@ impl DaemonHost {
 
     fn serve_control(&self, place: Place, listener: tokio::net::UnixListener) {
         let program = self.program_cell();
+        let trusted = match &place {
+            Place::Unix(path) => Trusted::of_socket(path),
+            Place::Udp(_) | Place::Tcp(_) => Trusted::of_socket(Path::new("")),
+        };
         let task = spawn_local(async move {
             // The loop runs only when the configuration has been loaded.
             let loaded = program.borrow().upgrade();
             if let Some(program) = loaded {
-                console::serve(program, listener).await;
+                console::serve(program, listener, trusted).await;
             }
         });
         self.worker.listeners.add(place, "control", false, task.abort_handle());

@@ -1,7 +1,8 @@
 //! `worker`, `user`, `hostname`, `event.socket`, `resolve`, `map`, `quit`.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,18 +10,22 @@ use dns::edns::OptRecord;
 use dns::{Composer, Header};
 use lua::flags::QueryFlag;
 use lua::host::{FdWatch, HostError, PeerReply, Process, ResolveQuery};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::unistd::{Gid, Group, Uid, User, initgroups, setgid, setuid};
 
 use super::DaemonHost;
+use crate::control;
+use crate::control::client::Client;
+use crate::listeners::{EndpointInfo, Place};
 
-/// Where the control sockets are, below the run directory.
-pub(crate) const CONTROL_DIRECTORY: &str = "control";
 /// How long another instance may take to answer.
 const PEER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest answer of another instance, in octets.
-const PEER_REPLY_MAX: u32 = 16 * 1024 * 1024;
+/// How often, and with what pause, it is tried to be the only one who asks all others: two who ask each
+/// other would wait in vain.
+const TURN_TRIES: usize = 25;
+const TURN_PAUSE: Duration = Duration::from_millis(20);
 /// Where the distribution puts Lua modules and data.
 const LIBRARY: &str = "/usr/lib/kres";
 
@@ -111,7 +116,7 @@ impl Process for DaemonHost {
     }
 
     fn control_directory(&self) -> PathBuf {
-        self.run_directory.join(CONTROL_DIRECTORY)
+        self.run_directory.join(control::DIRECTORY)
     }
 
     fn ask_peers(&self, command: &str) -> Result<Vec<PeerReply>, HostError> {
@@ -119,19 +124,26 @@ impl Process for DaemonHost {
             return Ok(Vec::new());
         }
         let directory = self.control_directory();
-        let own = directory.join(self.pid().to_string());
-        let mut sockets: Vec<PathBuf> = std::fs::read_dir(&directory)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| *path != own)
-            .collect();
-        sockets.sort();
-        let ask = |socket: PathBuf| {
-            let reply = ask_peer(&socket, command).map_err(|error| error.to_string());
-            PeerReply { socket, reply }
+        let failed = |source| HostError::System {
+            action: format!("control sockets in '{}'", directory.display()),
+            source,
         };
-        Ok(sockets.into_iter().map(ask).collect())
+        let _turn = take_turn(&directory).map_err(failed)?;
+        let own: Vec<PathBuf> = self.worker.listeners.list().into_iter().filter_map(unix).collect();
+        let mut known = BTreeSet::from([self.pid().to_string().into_bytes()]);
+        let mut replies = Vec::new();
+        for socket in control::sockets(&directory).map_err(failed)? {
+            if own.contains(&socket) {
+                continue;
+            }
+            let reply = match ask_peer(&socket, command, &mut known) {
+                Ok(None) => continue,
+                Ok(Some(reply)) => Ok(reply.unwrap_or_else(|text| text)),
+                Err(error) => Err(error.to_string()),
+            };
+            replies.push(PeerReply { socket, reply });
+        }
+        Ok(replies)
     }
 
     fn library_directory(&self) -> Option<&Path> {
@@ -200,23 +212,41 @@ fn resident_octets() -> u64 {
     pages * 4096
 }
 
-/// Runs a command on another instance.
-fn ask_peer(socket: &Path, command: &str) -> std::io::Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PEER_TIMEOUT))?;
-    stream.set_write_timeout(Some(PEER_TIMEOUT))?;
-    let mut prompt = [0; 2];
-    stream.read_exact(&mut prompt)?;
-    stream.write_all(b"__binary\n")?;
-    stream.write_all(command.as_bytes())?;
-    stream.write_all(b"\n")?;
-    let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
-    let length = u32::from_be_bytes(length);
-    if length > PEER_REPLY_MAX {
-        return Err(std::io::ErrorKind::InvalidData.into());
+/// The path of a control socket among endpoints.
+fn unix(endpoint: EndpointInfo) -> Option<PathBuf> {
+    match endpoint.place {
+        Place::Unix(path) => Some(path),
+        Place::Udp(_) | Place::Tcp(_) => None,
     }
-    let mut reply = vec![0; length as usize];
-    stream.read_exact(&mut reply)?;
-    Ok(reply)
+}
+
+/// Makes this process the only one of the directory that asks all others.
+fn take_turn(directory: &Path) -> io::Result<Flock<File>> {
+    let mut directory = File::open(directory)?;
+    for _ in 0..TURN_TRIES {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(turn) => return Ok(turn),
+            Err((again, _)) => directory = again,
+        }
+        std::thread::sleep(TURN_PAUSE);
+    }
+    Err(io::Error::other("another map() is running; try again"))
+}
+
+/// Runs a command on another process, unless it is known already: a process may have several
+/// sockets, and a socket may be that of a process which has ended.
+fn ask_peer(
+    socket: &Path,
+    command: &str,
+    known: &mut BTreeSet<Vec<u8>>,
+) -> io::Result<Option<control::client::Reply>> {
+    let mut client = match Client::connect(socket, PEER_TIMEOUT) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
+        client => client?,
+    };
+    let process = client.ask(b"return worker.pid")?.unwrap_or_default();
+    if !known.insert(process) {
+        return Ok(None);
+    }
+    client.ask(format!("return {command}").as_bytes()).map(Some)
 }

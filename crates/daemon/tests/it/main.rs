@@ -4,6 +4,7 @@
 
 mod cli;
 mod collector;
+mod control;
 mod e2e;
 mod e2e_lua;
 mod e2e_signed;

@@ -8,7 +8,7 @@ fn echo(command: &[u8], may_continue: bool) -> Outcome {
     if may_continue && count(b'(') > count(b')') {
         return Outcome::Incomplete;
     }
-    Outcome::Reply([b"[", command, b"]"].concat())
+    Outcome::Good([b"[", command, b"]"].concat())
 }
 
 #[track_caller]
@@ -104,7 +104,35 @@ fn a_long_pipeline_takes_several_turns() {
 fn a_large_reply_makes_the_next_command_wait() {
     let mut session = Session::new(true);
     let mut out = Vec::new();
-    let mut large = |_: &[u8], _: bool| Outcome::Reply(vec![b'x'; 2 * 1024 * 1024]);
+    let mut large = |_: &[u8], _: bool| Outcome::Good(vec![b'x'; 2 * 1024 * 1024]);
     assert_eq!(session.handle_input(b"a\nb\n", &mut out, &mut large), SessionState::Busy);
     assert_eq!(out.len(), 2 * 1024 * 1024 + 1);
+}
+
+#[test]
+fn frames_have_lengths_and_say_how_it_went() {
+    let mut session = Session::new(false);
+    let mut run = |command: &[u8], may_continue: bool| {
+        assert!(!may_continue);
+        match command {
+            b"bad" => Outcome::Failed(b"no".to_vec()),
+            _ => Outcome::Good(command.to_vec()),
+        }
+    };
+    let input = b"__framed\n\0\0\0\x03a\nb\0\0\0\x03bad\0\0\0\0";
+    let expected = b"\0\0\0\x04+a\nb\0\0\0\x03-no\0\0\0\x01+";
+    for at in 0..input.len() {
+        let mut session = Session::new(false);
+        let mut out = Vec::new();
+        session.handle_input(&input[..at], &mut out, &mut run);
+        assert_eq!(session.handle_input(&input[at..], &mut out, &mut run), SessionState::Open);
+        assert_eq!(out, expected, "split at {at}");
+    }
+    let mut out = Vec::new();
+    let frames = b"\0\0\0\x01x".repeat(COMMANDS_PER_TURN + 1);
+    session.handle_input(b"__framed\n", &mut out, &mut run);
+    assert_eq!(session.handle_input(&frames, &mut out, &mut run), SessionState::Busy);
+    assert_eq!(session.handle_input(b"", &mut out, &mut run), SessionState::Open);
+    // A length that is too long is refused before anything of it has come.
+    assert_eq!(session.handle_input(b"\x10\0\0\0", &mut out, &mut run), SessionState::Close);
 }

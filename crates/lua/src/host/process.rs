@@ -67,7 +67,7 @@ pub trait Process {
     fn change_user(&self, user: &str, group: Option<&str>) -> Result<(), HostError>;
     /// The directory with the control sockets of all instances.
     fn control_directory(&self) -> PathBuf;
-    /// Runs a command on every other instance and waits for all answers (bounded).
+    /// Evaluates an expression on every other process and waits for all answers (bounded).
     fn ask_peers(&self, command: &str) -> Result<Vec<PeerReply>, HostError>;
     /// The directory of the shipped Lua modules and data, if there is one.
     fn library_directory(&self) -> Option<&Path>;

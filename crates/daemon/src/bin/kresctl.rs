@@ -1,0 +1,7 @@
+//! `kresctl`: commands for running resolvers.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    daemon::control_main()
+}
