@@ -52,6 +52,11 @@ pub(crate) struct Options {
     #[arg(long = "check")]
     pub check: bool,
 
+    /// With --check: the configuration can open files for reading only, and reaches neither the
+    /// network nor other processes
+    #[arg(long = "no-io", requires = "check")]
+    pub no_io: bool,
+
     /// Print the version and stop
     #[arg(short = 'V', long = "version", action = ArgAction::SetTrue)]
     pub version: bool,

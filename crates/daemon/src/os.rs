@@ -1,6 +1,7 @@
 //! System calls without a safe wrapper, made safe one by one.
 
 pub(crate) mod address;
+pub(crate) mod sandbox;
 pub(crate) mod watch;
 
 use std::io;

@@ -184,6 +184,9 @@ async fn work(
     let checking = options.check;
     let host = Rc::new(DaemonHost::new(worker.clone(), watches, directory, workers, checking));
 
+    if options.no_io {
+        os::sandbox::forbid_io().context("--no-io: this system cannot shut a process in")?;
+    }
     open_from_command_line(&host, options, sockets)?;
     if !checking {
         make_control_directory()?;

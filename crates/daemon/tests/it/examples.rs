@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use xtask::lab::Lab;
 
+use crate::control::check_ctl;
 use crate::e2e::program;
 use crate::process::{eventually, run};
 
@@ -51,6 +52,31 @@ fn example_configurations_start_and_answer() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!said().contains("error"), "{}: {}", example.display(), said());
+    }
+}
+
+#[test]
+fn the_manual_page_of_kresctl_knows_every_command_and_option() {
+    let manual = std::fs::read_to_string(project().join("docs/man/kresctl.8")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let help = |words: &[&str]| check_ctl(directory.path(), words, 0);
+    let summary = help(&["--help"]);
+    let commands = summary.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let commands: Vec<&str> =
+        commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() >= 5, "{summary}");
+    for command in commands.iter().filter(|command| **command != "help") {
+        assert!(
+            manual.contains(&format!("\n.B {command}\n"))
+                || manual.contains(&format!("\n.BI {command} "))
+                || manual.contains(&format!("\n.BR {command} ")),
+            "{command}"
+        );
+        let text = help(&[command, "--help"]);
+        let options = text.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        for option in options.map(|option| option.trim_matches(|c: char| !c.is_ascii_lowercase())) {
+            assert!(manual.contains(&option.replace('-', "\\-")), "{command} --{option}");
+        }
     }
 }
 
