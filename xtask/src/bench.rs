@@ -4,6 +4,8 @@
 //! Counts depend on the compiler, the C library and the processor whose variants of `memcpy` it picks.
 //! The baseline says with what it was counted; with anything else counts are shown and not judged.
 
+pub mod accidents;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

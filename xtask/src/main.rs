@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use xtask::bench::accidents;
 use xtask::{bench, ci, docs, lab, scaffold, setup, step, tidy, tree};
 
 const HELP: &str = "\
@@ -17,6 +18,9 @@ cargo xtask COMMAND
                       time the operations of the bench programs, or count their instructions and hold
                       them against docs/bench/baseline.toml (with the compiler and on the kind of
                       machine that it was counted with)
+  bench kills|cuts|corruption [N]
+                      N accidents that a cache has to survive: writers killed, its file cut off under
+                      four writers, bytes of its files changed
   sim [--seeds N | --seed S] [-v]
                       random worlds against the oracle
   scenario PATH… [-v]
@@ -54,6 +58,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench"] => bench::time(),
         ["bench", "count"] => bench::count(false),
         ["bench", "count", "--write"] => bench::count(true),
+        ["bench", kind] if accidents::is_kind(kind) => accidents::accidents(kind, None),
+        ["bench", kind, count] if accidents::is_kind(kind) => {
+            accidents::accidents(kind, Some(count))
+        }
         ["sim", rest @ ..] => sim("seeds", rest),
         ["scenario", rest @ ..] => sim("scenario", rest),
         ["new", "module", name] => scaffold::new_module(&root, name),

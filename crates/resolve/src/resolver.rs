@@ -90,6 +90,8 @@ pub struct Resolver {
     actions: VecDeque<Action>,
     /// Requests under way by client network.
     clients: HashMap<u64, u32, Keyed>,
+    /// The store's generation when a question was taken in last.
+    generation: u64,
 }
 
 impl Resolver {
@@ -130,6 +132,7 @@ impl Resolver {
             timers: Timers::default(),
             actions: VecDeque::new(),
             clients: HashMap::with_hasher(key),
+            generation: 0,
         };
         resolver.put_in_force(parts.settings);
         resolver
@@ -169,6 +172,7 @@ impl Resolver {
         flags: QueryFlags,
     ) {
         self.core.counters.requests += 1;
+        self.follow_generation();
         let Some(mut request) = self.take_in(now, client, wire) else { return };
         request.flags |= flags;
         let mut mirrors = SmallVec::<[SocketAddr; 1]>::new();
@@ -289,6 +293,24 @@ impl Resolver {
         self.answers.clear();
         self.core.zones.clear();
         &mut self.core.cache
+    }
+
+    /// Forgets all that was found out: finished answers, the trust of zones, what failed, and what is
+    /// known about servers. The store is the caller's to clear.
+    pub fn forget_everything(&mut self) {
+        self.answers.clear();
+        self.core.zones.clear();
+        self.core.failures.clear();
+        self.core.servers.clear();
+    }
+
+    /// When any worker has taken something out of the store, what rests on it is found out anew.
+    fn follow_generation(&mut self) {
+        let generation = self.core.cache.kv().generation();
+        if std::mem::replace(&mut self.generation, generation) != generation {
+            self.core.zones.clear();
+            self.core.failures.clear();
+        }
     }
 
     /// What all layers share, for modules that need it between requests.

@@ -32,6 +32,10 @@ pub const MAP_BYTES_MIN: u64 = 256 * 1024;
 /// length of a turn. Far more than a machine has cores.
 pub const READERS_MAX: u32 = 512;
 
+/// Looks at a mutex that seems to be held by nobody, before it is called damaged. Who holds it lets go
+/// within a microsecond, unless the kernel has put it aside in between.
+pub const MUTEX_LOOKS_MAX: usize = 1_000;
+
 /// Depth of the trees that are followed. With pages of 4 KiB and keys of 511 bytes a depth of 16
 /// holds more than 10¹³ entries; a deeper one is damage.
 pub const TREE_DEPTH_MAX: usize = 16;

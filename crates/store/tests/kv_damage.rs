@@ -19,6 +19,9 @@ const PAGE: u64 = 4_096;
 const ENTRIES: u32 = 3_000;
 const SEEDS: u64 = 200;
 
+/// Versions of values from here on are only in the cache of somebody else.
+const FOREIGN: u8 = 200;
+
 /// A small generator; the seed tells everything.
 struct Rng(u64);
 
@@ -57,14 +60,20 @@ fn assert_known(key_found: &[u8], found: &[u8]) {
     let n = std::str::from_utf8(key_found).ok().and_then(|key| key.rsplit(' ').next());
     let n: u32 = n.unwrap().parse().unwrap();
     assert_eq!(key_found, key(n));
+    assert_stored(n, found);
+}
+
+/// Asserts that these bytes were stored under entry `n` of this cache at some time.
+fn assert_stored(n: u32, found: &[u8]) {
     assert!(found == value(n, found[0]), "a wrong value under entry {n}");
+    assert!(found[0] < FOREIGN, "another cache's value under entry {n}");
 }
 
 /// Reads all of the store and checks whatever it returns.
 fn read(kv: &dyn Kv, rng: &mut Rng) {
     for n in 0..ENTRIES + 10 {
         if let Some(found) = kv.get(&key(n)) {
-            assert!(found == value(n, found[0]), "a wrong value under entry {n}");
+            assert_stored(n, found);
         }
     }
     for _ in 0..50 {
@@ -95,7 +104,7 @@ fn write(kv: &mut dyn Kv, rng: &mut Rng) {
             let n = rng.below(u64::from(ENTRIES)) as u32;
             let _ = match rng.below(3) {
                 0 => kv.remove(&key(n)),
-                _ => kv.put(&key(n), &value(n, rng.next() as u8)),
+                _ => kv.put(&key(n), &value(n, rng.below(u64::from(FOREIGN)) as u8)),
             };
         }
         let _ = kv.end_turn();
@@ -122,12 +131,21 @@ fn assert_usable(kv: &mut dyn Kv) {
 
 /// A cache with a tree of several levels, large values, and free pages.
 fn sound() -> (Vec<u8>, u64) {
+    cache_of(5, 0)
+}
+
+/// The same with another secret and with values that look as valid.
+fn foreign() -> Vec<u8> {
+    cache_of(6, FOREIGN).0
+}
+
+fn cache_of(seed: u8, first: u8) -> (Vec<u8>, u64) {
     let directory = tempfile::tempdir().unwrap();
-    let mut kv = lmdb::new(&options(directory.path())).unwrap();
+    let mut kv = lmdb::new(&OpenOptions { seed: [seed; 16], ..options(directory.path()) }).unwrap();
     for version in 0..3 {
         for n in 0..ENTRIES {
             if version == 0 || n.is_multiple_of(5) {
-                kv.put(&key(n), &value(n, version)).unwrap();
+                kv.put(&key(n), &value(n, first + version)).unwrap();
             }
             if n.is_multiple_of(100) {
                 kv.end_turn().unwrap();
@@ -144,12 +162,12 @@ fn sound() -> (Vec<u8>, u64) {
 }
 
 /// Spoils the file in one of many ways.
-fn spoil(file: &File, used: u64, rng: &mut Rng) -> &'static str {
+fn spoil(file: &File, used: u64, foreign: &[u8], rng: &mut Rng) -> &'static str {
     let pages = used / PAGE + 40;
     let mut page = vec![0; PAGE as usize];
     let first = rng.below(2) * 2;
     let at = |rng: &mut Rng| (first + rng.below(pages - first)) * PAGE;
-    match rng.below(9) {
+    match rng.below(12) {
         0 => {
             for _ in 0..=rng.below(16) {
                 let offset = at(rng) + rng.below(PAGE);
@@ -196,9 +214,85 @@ fn spoil(file: &File, used: u64, rng: &mut Rng) -> &'static str {
                 .unwrap();
             "a meta page"
         }
+        8 => {
+            // Everything in it is as it should be but for the secret.
+            let from = at(rng) as usize;
+            if let Some(found) = foreign.get(from..from + PAGE as usize) {
+                file.write_all_at(found, from as u64).unwrap();
+            }
+            "a page of another cache"
+        }
+        9 => {
+            if let Some(found) = find_value(file, rng) {
+                file.write_all_at(&[rng.next() as u8], found.0).unwrap();
+            }
+            "the first byte of a value, where the rank is"
+        }
+        10 => {
+            let (one, other) = (find_value(file, rng), find_value(file, rng));
+            if let (Some((at, bytes)), Some((_, other))) = (one, other) {
+                file.write_all_at(&other[..bytes.len().min(other.len())], at).unwrap();
+            }
+            "a value in the place of another"
+        }
         _ => {
             file.set_len(rng.below(used + 10 * PAGE)).unwrap();
             "the end"
+        }
+    }
+}
+
+/// Where a value is in the file, with the tag behind it, in whatever state its page is.
+fn find_value(file: &File, rng: &mut Rng) -> Option<(u64, Vec<u8>)> {
+    const TAG: usize = 4;
+    let n = rng.below(u64::from(ENTRIES)) as u32;
+    let wanted = value(n, 0);
+    let mut content = vec![0; file.metadata().unwrap().len() as usize];
+    file.read_exact_at(&mut content, 0).unwrap();
+    let key = key(n);
+    let at = content.windows(key.len()).position(|bytes| bytes == key)? + key.len();
+    let end = (at + wanted.len() + TAG).min(content.len());
+    Some((at as u64, content[at..end].to_vec()))
+}
+
+/// Spoils the lock file in one of many ways.
+fn spoil_locks(file: &File, rng: &mut Rng) -> &'static str {
+    let len = file.metadata().unwrap().len();
+    // The head, with the mutexes, and the first readers.
+    let offset = rng.below(192);
+    match rng.below(7) {
+        0 => {
+            file.write_all_at(&[rng.next() as u8], offset).unwrap();
+            "a byte of the lock file"
+        }
+        1 => {
+            let noise: Vec<u8> = (0..192).map(|_| rng.next() as u8).collect();
+            file.write_all_at(&noise[offset as usize..], offset).unwrap();
+            "noise in the lock file"
+        }
+        2 => {
+            file.write_all_at(&vec![0; len as usize], 0).unwrap();
+            "zeros in the lock file"
+        }
+        3 => {
+            // The format has the version of LMDB in its lowest bits.
+            let mut format = [0; 4];
+            file.read_exact_at(&mut format, 4).unwrap();
+            let other = u32::from_ne_bytes(format) ^ (1 + rng.below(3) as u32);
+            file.write_all_at(&other.to_ne_bytes(), 4).unwrap();
+            "a lock file of another version of LMDB"
+        }
+        4 => {
+            file.write_all_at(&(rng.next() as u32).to_ne_bytes(), 16).unwrap();
+            "the number of readers"
+        }
+        5 => {
+            file.write_all_at(&rng.next().to_ne_bytes(), 8).unwrap();
+            "the number of the newest transaction"
+        }
+        _ => {
+            file.set_len(rng.below(len)).unwrap();
+            "the end of the lock file"
         }
     }
 }
@@ -219,7 +313,7 @@ fn trace(seed: u64, kind: &str) {
 
 #[test]
 fn damage_found_at_the_start_does_no_harm() {
-    let (sound, used) = sound();
+    let ((sound, used), foreign) = (sound(), foreign());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.mdb");
     let mut remade = 0;
@@ -229,7 +323,7 @@ fn damage_found_at_the_start_does_no_harm() {
         let file = File::options().read(true).write(true).open(&path).unwrap();
         let mut kinds = vec![];
         for _ in 0..=rng.below(2) {
-            kinds.push(spoil(&file, used, &mut rng));
+            kinds.push(spoil(&file, used, &foreign, &mut rng));
             if kinds.last() == Some(&"the end") {
                 break;
             }
@@ -250,7 +344,7 @@ fn damage_found_at_the_start_does_no_harm() {
 
 #[test]
 fn damage_while_in_use_does_no_harm() {
-    let (sound, used) = sound();
+    let ((sound, used), foreign) = (sound(), foreign());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.mdb");
     for seed in seeds() {
@@ -259,11 +353,39 @@ fn damage_while_in_use_does_no_harm() {
         let mut kv = lmdb::new(&options(directory.path())).unwrap();
         exercise(&mut kv, &mut rng);
         let file = File::options().read(true).write(true).open(&path).unwrap();
-        let kind = spoil(&file, used, &mut rng);
+        let kind = spoil(&file, used, &foreign, &mut rng);
         trace(seed, kind);
         drop(file);
         exercise(&mut kv, &mut rng);
         exercise(&mut kv, &mut rng);
         assert_usable(&mut kv);
     }
+}
+
+#[test]
+fn damage_of_the_lock_file_does_no_harm() {
+    let (sound, _) = sound();
+    let directory = tempfile::tempdir().unwrap();
+    let mut remade = 0;
+    for seed in seeds() {
+        let mut rng = Rng(seed ^ 0x5555);
+        fs::write(directory.path().join("data.mdb"), &sound).unwrap();
+        let spoil_now = |rng: &mut Rng| {
+            let path = directory.path().join("lock.mdb");
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            trace(seed, spoil_locks(&file, rng));
+        };
+        // Left behind in this state by whoever used it last: LMDB makes it anew.
+        if seed > 0 && rng.below(4) == 0 && directory.path().join("lock.mdb").exists() {
+            spoil_now(&mut rng);
+        }
+        let mut kv = lmdb::new(&options(directory.path())).unwrap();
+        exercise(&mut kv, &mut rng);
+        spoil_now(&mut rng);
+        exercise(&mut kv, &mut rng);
+        exercise(&mut kv, &mut rng);
+        assert_usable(&mut kv);
+        remade += kv.counters().recreated.get();
+    }
+    assert!(remade > 0);
 }

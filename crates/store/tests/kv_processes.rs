@@ -2,18 +2,19 @@
 //! is killed, grows the cache, empties it, or when somebody spoils the files under all of them.
 //!
 //! The other processes are this test binary, started again with `child_process` as the only test
-//! and a role in its environment. `KV_KILLS=1000 cargo test -p store --test kv_processes` kills
+//! and a role in its environment. `cargo xtask bench kills` and `cargo xtask bench cuts` do it
 //! more often than the default.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::print_stdout, reason = "children answer on their standard output")]
+#![allow(clippy::disallowed_methods, reason = "what others have to wait is measured")]
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::kv::lmdb::{self, LmdbKv};
 use store::kv::{Kv, Notice, OpenOptions};
@@ -21,6 +22,8 @@ use store::kv::{Kv, Notice, OpenOptions};
 const MIB: u64 = 1 << 20;
 const ROLE: &str = "KV_TEST_ROLE";
 const DIRECTORY: &str = "KV_TEST_DIRECTORY";
+/// Begins the names of the files in which writers tell their longest turn.
+const LONGEST: &str = "longest-";
 /// Begins each answer of a child, among what the test harness prints.
 const ANSWER: &str = "answer: ";
 
@@ -92,7 +95,8 @@ fn child_process() {
     println!("{ANSWER}ready");
     match role.as_str() {
         "console" => console(&mut kv),
-        "writer" => write_forever(&mut kv),
+        "writer" => write_forever(&mut kv, Path::new(&directory), true),
+        "survivor" => write_forever(&mut kv, Path::new(&directory), false),
         _ => unreachable!("no such role"),
     }
 }
@@ -123,8 +127,11 @@ fn value(n: u32, version: u32) -> String {
     format!("value {n} version {version} {}", "x".repeat(n as usize % 500))
 }
 
-/// Writes and reads until it is killed. Ends by itself if it reads what nobody wrote.
-fn write_forever(kv: &mut LmdbKv) {
+/// Writes and reads until it is killed. Ends by itself if it reads what nobody wrote, and where the
+/// files are `sound` if it hears of anything. Its longest turn is told in a file.
+fn write_forever(kv: &mut LmdbKv, directory: &Path, sound: bool) {
+    let longest_path = directory.join(format!("{LONGEST}{}", std::process::id()));
+    let mut longest = Duration::ZERO;
     let mut state = u64::from(std::process::id());
     let mut next = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -142,10 +149,30 @@ fn write_forever(kv: &mut LmdbKv) {
                 assert_eq!(found, value(n, version));
             }
         }
+        let began = Instant::now();
         let _ = kv.end_turn();
-        assert_eq!(kv.counters().tag_mismatch.get(), 0);
-        assert_eq!(kv.take_notices(), []);
+        if began.elapsed() > longest {
+            longest = began.elapsed();
+            // Into one block in place, so that it is whole whenever this process is killed.
+            let _ = fs::write(&longest_path, format!("{:012}", longest.as_micros()));
+        }
+        if sound {
+            assert_eq!(kv.counters().tag_mismatch.get(), 0);
+            assert_eq!(kv.take_notices(), []);
+        } else {
+            // Once a second in a resolver; here the more often, the more is tried.
+            kv.maintain();
+            kv.take_notices();
+        }
     }
+}
+
+/// The longest turn that any of the writers has told of.
+fn longest_turn(directory: &Path) -> Duration {
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let told = files.filter(|path| path.to_string_lossy().contains(LONGEST));
+    let micros = told.filter_map(|path| fs::read_to_string(path).ok()?.parse().ok());
+    Duration::from_micros(micros.max().unwrap_or(0))
 }
 
 #[test]
@@ -353,9 +380,27 @@ fn all_follow_when_the_files_are_removed_or_cut_off() {
     }
 }
 
+/// A number from the environment.
+fn number_from(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |number| number.parse().unwrap())
+}
+
+/// Numbers that look random.
+fn lottery(mut state: u64) -> impl FnMut() -> u64 {
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state >> 33
+    }
+}
+
+/// What an operator would like to know of a long run.
+fn say(text: &str) {
+    println!("figures: {text}");
+}
+
 #[test]
 fn kills_at_any_moment_lose_nothing_that_was_committed() {
-    let kills = std::env::var("KV_KILLS").map_or(40, |kills| kills.parse().unwrap());
+    let kills = number_from("KV_KILLS", 40);
     let directory = tempfile::tempdir().unwrap();
     let mut kv = open(directory.path());
     for n in 0..1_000 {
@@ -363,31 +408,86 @@ fn kills_at_any_moment_lose_nothing_that_was_committed() {
     }
     kv.flush().unwrap();
     let mut writers: Vec<_> = (0..4).map(|_| Process::start("writer", directory.path())).collect();
-    let mut state = 12_345u64;
+    let mut next = lottery(12_345);
+    let (mut longest_wait, mut longest_opening) = (Duration::ZERO, Duration::ZERO);
     for kill in 0..kills {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        std::thread::sleep(Duration::from_micros((state >> 33) % 10_000));
+        std::thread::sleep(Duration::from_micros(next() % 10_000));
         let slot = kill % writers.len();
         assert!(writers[slot].child.try_wait().unwrap().is_none(), "a writer ended by itself");
         writers[slot].kill();
+        let began = Instant::now();
         kv.put(b"after kill", kill.to_string().as_bytes()).unwrap();
         kv.flush().unwrap();
+        longest_wait = longest_wait.max(began.elapsed());
         assert_eq!(kv.get(b"after kill"), Some(kill.to_string().as_bytes()));
         for n in 0..1_000 {
             let found = kv.get(format!("sentinel {n}").as_bytes());
             assert_eq!(found, Some(value(n, 0).as_bytes()), "after {kill} kills");
         }
         kv.maintain();
+        let began = Instant::now();
         writers[slot] = Process::start("writer", directory.path());
+        longest_opening = longest_opening.max(began.elapsed());
     }
     for writer in &mut writers {
         assert!(writer.child.try_wait().unwrap().is_none(), "a writer ended by itself");
         writer.kill();
     }
     assert_eq!(kv.counters().recreated.get(), 0);
+    // As many slots of readers as there were processes at once, and those of two that overlapped.
+    let stale = kv.counters().stale_readers.get();
+    let longest = longest_turn(directory.path());
+    say(&format!(
+        "{kills} kills of 4 writers: 1000 sentinels each time, {stale} slots of dead readers freed; \
+         longest: a commit after a kill {longest_wait:?}, a turn of another writer {longest:?}, \
+         start of a process until it has opened {longest_opening:?}"
+    ));
     drop(kv);
     // The whole file is checked now, since nobody uses it.
     let mut kv = open(directory.path());
     assert_eq!(kv.take_notices(), []);
     assert!(kv.usage().entries > 2_000);
+}
+
+#[test]
+fn a_file_cut_off_at_any_moment_ends_nobody() {
+    let cuts = number_from("KV_CUTS", 20);
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data.mdb");
+    let mut kv = open(directory.path());
+    let mut writers: Vec<_> =
+        (0..4).map(|_| Process::start("survivor", directory.path())).collect();
+    let mut next = lottery(54_321);
+    let mut longest_gap = Duration::ZERO;
+    for cut in 0..cuts {
+        std::thread::sleep(Duration::from_micros(next() % 20_000));
+        // In whatever the others are doing: reading, or in the middle of a transaction.
+        if let Ok(file) = File::options().write(true).open(&data) {
+            let len = file.metadata().unwrap().len();
+            file.set_len(next() % (len + 1)).unwrap();
+        }
+        let began = Instant::now();
+        let mut rounds = 0;
+        loop {
+            kv.maintain();
+            let stored = kv.put(b"after cut", cut.to_string().as_bytes());
+            let stored = stored.and_then(|()| kv.flush());
+            if stored.is_ok() && kv.get(b"after cut") == Some(cut.to_string().as_bytes()) {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds < 1_000, "after {cut} cuts: {stored:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        longest_gap = longest_gap.max(began.elapsed());
+        for writer in &mut writers {
+            let ended = writer.child.try_wait().unwrap();
+            assert_eq!(ended, None, "a writer was ended by cut {cut}");
+        }
+    }
+    let longest = longest_turn(directory.path());
+    say(&format!(
+        "{cuts} times cut off under 4 writers: none ended; longest: until a new cache was of use \
+         {longest_gap:?}, a turn of a writer {longest:?}"
+    ));
 }

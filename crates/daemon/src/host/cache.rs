@@ -201,6 +201,7 @@ impl Cache for DaemonHost {
     fn cache_clear(&self) -> Result<u64, HostError> {
         let entries = self.cache_count()?;
         self.with_kv(|kv| kv.clear())?.map_err(refused)?;
+        self.worker.change_resolver(resolve::Resolver::forget_everything);
         Ok(entries)
     }
 

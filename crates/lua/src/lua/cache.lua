@@ -84,17 +84,16 @@ function cache.clear(name, exact_name, rr_type, chunk_size, callback, prev_state
 		if result.count >= chunk_size then
 			result.chunk_limit = callback == next_round
 				and 'chunk size limit reached; the default callback will continue asynchronously'
-				or 'chunk size limit reached; use callback parameter for asynchronous clear'
+				or 'chunk size limit reached'
 		end
 	end
+	-- A callback of the caller's says itself what comes of it.
+	if callback ~= next_round then
+		return callback(name, exact_name, rr_type, chunk_size, callback, prev_state, result)
+	end
 	-- The default callback reports the end only of what went on for several rounds.
-	if callback ~= next_round or result.chunk_limit or prev_state then
-		local more = callback(name, exact_name, rr_type, chunk_size, callback, prev_state, result)
-		if type(more) == 'table' then
-			for key, value in pairs(more) do
-				result[key] = value
-			end
-		end
+	if result.chunk_limit or prev_state then
+		next_round(name, exact_name, rr_type, chunk_size, callback, prev_state, result)
 	end
 	return result
 end

@@ -183,6 +183,10 @@ fn a_callback_of_ones_own_is_called_after_each_round() {
     );
     assert_eq!(world.eval("cache.clear('test.', false, nil, 2, again).more"), "1");
     assert_eq!(world.eval("table.concat(seen, ' ')"), "'2 2 1'");
+    // What it returns is all that the caller gets.
+    world.host.entries.set(5);
+    assert_eq!(world.eval("cache.clear('test.', false, nil, 2, again).count"), "nil");
+    assert_eq!(world.eval("cache.clear('test.', false, nil, 2, function () end)"), "nil");
 }
 
 #[test]

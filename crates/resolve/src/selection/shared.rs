@@ -54,12 +54,24 @@ impl Servers {
             return;
         }
         // Whoever is only mentioned takes up no room.
-        let Some(entry) = cache.peek_server(now.unix.0, address) else { return };
+        let Some(entry) = cache.peek_server(now.unix.0, address) else {
+            return self.forget_removed(address);
+        };
         let slot = self.slot_mut(address);
         slot.shared.read = Some(now.mono);
         slot.shared.stored = Some(entry);
         if entry.at > slot.shared.at {
             adopt(slot, &entry, now);
+        }
+    }
+
+    /// There is no entry for it in the store. If there was one, somebody has cleared the store, and
+    /// with it what was known about servers.
+    fn forget_removed(&mut self, address: SocketAddr) {
+        let Some(slot) = self.known_slot_mut(address) else { return };
+        if slot.shared.stored.is_some() {
+            slot.state = ServerState::default();
+            slot.shared = Shared { is_news: slot.shared.is_news, ..Shared::default() };
         }
     }
 

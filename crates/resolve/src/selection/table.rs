@@ -85,6 +85,15 @@ impl Servers {
         }
     }
 
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.index.clear();
+        self.slots.clear();
+        self.hand = 0;
+        self.families = Families::default();
+        self.news.clear();
+    }
+
     /// What is known about a server.
     pub fn state(&self, address: SocketAddr) -> ServerState {
         self.index

@@ -201,6 +201,27 @@ fn workers_learn_from_each_other() {
 }
 
 #[test]
+fn what_is_cleared_from_the_store_is_forgotten_by_all() {
+    let kv = Box::new(store::kv::memory::new(1 << 20).expect("a store"));
+    let mut cache = store::Cache::new(kv, store::cache::TtlBounds::default());
+    let (mut one, mut other) = (servers(), servers());
+    let mut now = at(Mono(50_000_000_000));
+    one.on_reply(address(1), now, Duration::from_millis(20));
+    now = later(now);
+    one.tell(&mut cache, now).expect("stored");
+    other.learn(&mut cache, now, address(1));
+    assert!(other.state(address(1)).rtt.is_some());
+    cache.kv_mut().clear().expect("cleared");
+    one.clear();
+    assert_eq!(one.state(address(1)), ServerState::default());
+    for _ in 0..11 {
+        now = later(now);
+        other.learn(&mut cache, now, address(1));
+    }
+    assert_eq!(other.state(address(1)), ServerState::default());
+}
+
+#[test]
 fn the_same_news_are_not_told_twice() {
     let kv = Box::new(store::kv::memory::new(1 << 20).expect("a store"));
     let mut cache = store::Cache::new(kv, store::cache::TtlBounds::default());

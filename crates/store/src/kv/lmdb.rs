@@ -1,13 +1,13 @@
 //! The back end that all workers of a machine share: LMDB, through heed.
 //!
-//! `environment.rs` has one open environment and its operations. Here is what follows when one
+//! `environment.rs` has one open environment; its operations are in files of their own. Here is what follows when one
 //! of them fails, so that the store heals itself and nobody above notices more than misses:
 //!
 //! | what happened                         | what is done at the end of the turn               |
 //! |---------------------------------------|---------------------------------------------------|
 //! | files removed by somebody             | opened anew, which makes new ones                 |
 //! | file cut off, page or list damaged    | removed and made anew; others follow by themselves|
-//! | lock file removed                     | both files made anew                              |
+//! | lock file removed, or spoiled         | both files made anew                              |
 //! | another process made the file larger  | mapped anew                                       |
 //! | no free page                          | see `commit.rs`                                   |
 //! | no slot for a reader                  | stale readers cleared                             |
@@ -20,20 +20,26 @@ mod environment;
 mod fault;
 mod files;
 mod header;
+mod locks;
+mod opening;
 mod page;
 mod preflight;
 mod shared;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod writing;
 
 use std::cell::Cell;
 use std::ops::Bound;
 
 pub use header::FORMAT_VERSION;
 
-use environment::{Environment, Opening, Trouble, WriteFailure, distrust};
+use environment::{Environment, Trouble, distrust};
 use files::{DirectoryLock, Identity};
+use opening::Opening;
+use writing::WriteFailure;
 
 use super::buffered::{Base, Committed, Entry, Notices, check_size};
 use super::counters::{add, bump};

@@ -10,7 +10,8 @@
 
 use std::ops::ControlFlow;
 
-use super::environment::{Tally, Trouble, WriteFailure};
+use super::environment::Trouble;
+use super::writing::{Tally, WriteFailure};
 use super::*;
 use crate::kv::overlay::Pending;
 use crate::limits::{
