@@ -127,12 +127,14 @@ impl Cache {
             return None;
         }
         let value = self.kv.get(&self.key)?;
-        match slot {
+        let hit = match slot {
             Slot::Exact(_) => live(value, now, stale),
             Slot::Apex => live(find_in_apex(value, rtype)?, now, stale),
             // No type lives there by itself.
             Slot::Nsec | Slot::Nsec3 => None,
-        }
+        };
+        // What was cut off while it was copied is not what was vouched for.
+        hit.filter(|_| self.kv.is_intact())
     }
 
     /// Delegation, aliases and absence at exactly this name, in one read.
@@ -140,7 +142,8 @@ impl Cache {
         if !key::write(name, Slot::Apex, &mut self.key) {
             return ApexHit::default();
         }
-        self.kv.get(&self.key).map(|value| apex_hit(value, now, stale)).unwrap_or_default()
+        let hit = self.kv.get(&self.key).map(|value| apex_hit(value, now, stale));
+        hit.filter(|_| self.kv.is_intact()).unwrap_or_default()
     }
 
     /// Walks from `name` to the root and hands what is known at each name to `visit` until that

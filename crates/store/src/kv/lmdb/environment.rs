@@ -99,7 +99,7 @@ impl Environment {
         let lock_map = lock_identity.and_then(find_map);
         Ok(Environment {
             snapshot: OnceCell::new(),
-            data_guard: Guard::new(map.start.as_ptr() as usize, map.len),
+            data_guard: Guard::of_trees(map.start.as_ptr() as usize, map.len),
             lock_guard: lock_map.and_then(|(start, len)| Guard::new(start, len)),
             locks: lock_map.and_then(|(start, len)| LockTable::at(start, len)),
             database,
@@ -187,7 +187,7 @@ impl Environment {
         match mapped {
             Ok(map) => {
                 self.map = map;
-                self.data_guard = Guard::new(map.start.as_ptr() as usize, map.len);
+                self.data_guard = Guard::of_trees(map.start.as_ptr() as usize, map.len);
                 Ok(())
             }
             Err(error) => {

@@ -1,9 +1,13 @@
 //! What happens when a mapped file is cut off under a reader: nothing.
 //!
 //! Touching a page of a map that lies behind the end of its file raises SIGBUS, whose default
-//! ends the process. The handler here puts a page of zeros in the place of the missing one and
-//! remembers the fault; the reader finds an entry that does not verify, and the store makes its
-//! files anew at the end of the turn. Faults elsewhere go where they went before.
+//! ends the process. The handler here puts an empty page in the place of the missing one and
+//! remembers the fault; the reader finds nothing there, and the store makes its files anew at the end
+//! of the turn. Faults elsewhere go where they went before.
+//!
+//! In the file with the entries an empty page is a leaf of the tree without entries, in LMDB's own
+//! format: LMDB counts on sound pages within a write transaction and would follow anything else out of
+//! the map. In other files it is zeros.
 //!
 //! The files are reserved on disk and their length is looked at in each turn, so this is for the
 //! moments in between, and for file systems that cannot reserve space.
@@ -20,11 +24,18 @@ use crate::limits::GUARDED_MAPS_MAX;
 struct Slot {
     start: AtomicUsize,
     len: AtomicUsize,
+    /// The pages are those of LMDB's trees.
+    tree: AtomicBool,
     faulted: AtomicBool,
 }
 
 static SLOTS: [Slot; GUARDED_MAPS_MAX] = [const {
-    Slot { start: AtomicUsize::new(0), len: AtomicUsize::new(0), faulted: AtomicBool::new(false) }
+    Slot {
+        start: AtomicUsize::new(0),
+        len: AtomicUsize::new(0),
+        tree: AtomicBool::new(false),
+        faulted: AtomicBool::new(false),
+    }
 }; GUARDED_MAPS_MAX];
 
 /// What was to happen on SIGBUS before, and the size of a page.
@@ -39,11 +50,21 @@ pub(super) struct Guard {
 impl Guard {
     /// Guards `len` bytes from `start`. Nothing if there are too many guards.
     pub(super) fn new(start: usize, len: usize) -> Option<Self> {
+        Guard::of(start, len, false)
+    }
+
+    /// The same for the pages of LMDB's trees.
+    pub(super) fn of_trees(start: usize, len: usize) -> Option<Self> {
+        Guard::of(start, len, true)
+    }
+
+    fn of(start: usize, len: usize, tree: bool) -> Option<Self> {
         install()?;
         for (index, slot) in SLOTS.iter().enumerate() {
             // One is never the start of a map, so a slot that is being filled matches nothing.
             if slot.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 slot.faulted.store(false, Ordering::Relaxed);
+                slot.tree.store(tree, Ordering::Relaxed);
                 slot.len.store(len, Ordering::Relaxed);
                 slot.start.store(start, Ordering::Release);
                 return Some(Guard { slot: index });
@@ -106,7 +127,12 @@ extern "C" fn on_fault(
         let start = slot.start.load(Ordering::Acquire);
         if start > 1 && address.wrapping_sub(start) < slot.len.load(Ordering::Relaxed) {
             slot.faulted.store(true, Ordering::Relaxed);
-            if put_zeros(address & !(page - 1), page).is_ok() {
+            let missing = address & !(page - 1);
+            if put_zeros(missing, page).is_ok() {
+                if slot.tree.load(Ordering::Relaxed) {
+                    // SAFETY: the page was just mapped, and is written by nobody else.
+                    unsafe { put_leaf(missing, (missing - start) / page, page) };
+                }
                 return;
             }
         }
@@ -153,6 +179,27 @@ fn put_zeros(address: usize, page: usize) -> io::Result<()> {
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
     Ok(())
+}
+
+/// Makes a page of zeros a leaf without entries: its number, the kind, and where its free space begins
+/// and ends. `docs/formats/cache.md` names the version of LMDB's format.
+///
+/// # Safety
+///
+/// `address` is that of a page of `page` bytes that can be written.
+unsafe fn put_leaf(address: usize, number: usize, page: usize) {
+    const LEAF: u16 = 2;
+    const HEAD_BYTES: u16 = 16;
+    let words = ptr::with_exposed_provenance_mut::<u16>(address);
+    // A page of 64 KiB ends at a number that does not fit; LMDB has no larger one than half of that.
+    let end = u16::try_from(page).unwrap_or(1 << 15);
+    // SAFETY: the writes are within the page and aligned, as pages are.
+    unsafe {
+        ptr::with_exposed_provenance_mut::<usize>(address).write(number);
+        words.add(5).write(LEAF);
+        words.add(6).write(HEAD_BYTES);
+        words.add(7).write(end);
+    }
 }
 
 /// The address and length at which this process has mapped the file `identity`, which LMDB does

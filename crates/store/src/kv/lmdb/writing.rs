@@ -59,6 +59,10 @@ impl Environment {
         self.transact(|database, transaction| {
             tally = Tally::default();
             for (key, write) in entries {
+                // What follows would be in vain, and LMDB is better not asked.
+                if self.has_faulted() {
+                    break;
+                }
                 match write {
                     Pending::Put(value) => {
                         let tag = self.secret.tag(key, value);
