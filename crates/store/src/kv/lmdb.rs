@@ -14,6 +14,7 @@
 //! | another process is writing            | the batch waits for the next turn                 |
 //! | cannot be opened again                | out of use; tried again by `maintain`             |
 
+mod abandon;
 mod check;
 mod commit;
 mod environment;
@@ -150,7 +151,8 @@ impl Lmdb {
     }
 
     fn close(&mut self) {
-        if self.environment.take().is_some() {
+        if let Some(environment) = self.environment.take() {
+            environment.close();
             bump(&self.counters.close);
         }
     }

@@ -5,14 +5,15 @@
 //! writes are LMDB's own (`writing.rs`). How the files are judged before is in `opening.rs`. One
 //! environment per directory and process; it must not be open across a fork.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
 use heed::types::Bytes;
 use heed::{Database, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
-use super::fault::{Guard, find_map};
+use super::abandon::abandonable;
+use super::fault::{self, Guard, find_map};
 use super::files::{self, DataFile, Identity, Length};
 use super::header::{self, HEADER_KEY, Secret};
 use super::locks::LockTable;
@@ -51,6 +52,8 @@ pub(super) struct Environment {
     pub(super) secret: Secret,
     /// The table of readers and writers, if it could be found.
     pub(super) locks: Option<LockTable>,
+    /// A write transaction was given up in its middle; whether LMDB's mutex is free of this thread.
+    pub(super) abandoned: Cell<Option<bool>>,
 }
 
 impl std::fmt::Debug for Environment {
@@ -59,9 +62,25 @@ impl std::fmt::Debug for Environment {
     }
 }
 
+/// The file became shorter while it was being opened.
+const CUT_OFF: heed::Error = heed::Error::Mdb(MdbError::Invalid);
+
 impl Environment {
     /// Lets LMDB map the files; if they are fresh, writes the header into them.
     pub(super) fn map(
+        directory: &Path,
+        data: DataFile,
+        bytes: u64,
+        secret: Secret,
+        fresh: bool,
+    ) -> Result<Self, heed::Error> {
+        let (made, whole) = fault::while_opening(|| {
+            Environment::map_unguarded(directory, data, bytes, secret, fresh)
+        });
+        made.and_then(|environment| if whole { Ok(environment) } else { Err(CUT_OFF) })
+    }
+
+    fn map_unguarded(
         directory: &Path,
         data: DataFile,
         bytes: u64,
@@ -90,9 +109,23 @@ impl Environment {
             .flatten()
             .ok_or(heed::Error::Mdb(MdbError::Invalid))?;
         if fresh {
-            let mut transaction = env.write_txn()?;
-            database.put(&mut transaction, HEADER_KEY, &header::compose(&secret))?;
-            transaction.commit()?;
+            let header = header::compose(&secret);
+            let written = abandonable(|| {
+                let mut transaction = env.write_txn()?;
+                database.put(&mut transaction, HEADER_KEY, &header)?;
+                transaction.commit()
+            });
+            let Some(written) = written else {
+                let lock_map = files::lock_identity(directory).and_then(find_map);
+                let locks = lock_map.and_then(|(start, len)| LockTable::at(start, len));
+                let released = locks.as_ref().is_some_and(LockTable::release_writer);
+                drop(env);
+                if let (Some(locks), false) = (locks, released) {
+                    locks.keep_place();
+                }
+                return Err(CUT_OFF);
+            };
+            written?;
         }
         let map = locate(&env, &database)?;
         let lock_identity = files::lock_identity(directory);
@@ -109,7 +142,19 @@ impl Environment {
             directory: directory.to_owned(),
             lock_identity,
             secret,
+            abandoned: Cell::new(None),
         })
+    }
+
+    /// Closes it. Where a transaction was given up and its mutex could not be given back, the place of
+    /// that stays, see [`LockTable::keep_place`].
+    pub(super) fn close(self) {
+        let stays = self.abandoned.get() == Some(false);
+        let locks = self.locks.clone().filter(|_| stays);
+        drop(self);
+        if let Some(locks) = locks {
+            locks.keep_place();
+        }
     }
 
     pub(super) fn identity(&self) -> Identity {

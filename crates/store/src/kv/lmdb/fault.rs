@@ -6,19 +6,39 @@
 //! of the turn. Faults elsewhere go where they went before.
 //!
 //! In the file with the entries an empty page is a leaf of the tree without entries, in LMDB's own
-//! format: LMDB counts on sound pages within a write transaction and would follow anything else out of
-//! the map. In other files it is zeros.
+//! format; in other files it is zeros. Within a write transaction nothing is replaced: LMDB counts on
+//! its pages there, so the transaction is given up as a whole (`abandon.rs`).
 //!
 //! The files are reserved on disk and their length is looked at in each turn, so this is for the
 //! moments in between, and for file systems that cannot reserve space.
 
+use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::abandon;
 use crate::limits::GUARDED_MAPS_MAX;
+
+thread_local! {
+    /// This thread is making maps whose addresses are not known yet.
+    static OPENING: Cell<bool> = const { Cell::new(false) };
+    /// A page was missing in one of them.
+    static OPENING_FAULTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work that makes maps and touches them; whether all their pages were there. A missing one reads
+/// as zeros.
+pub(super) fn while_opening<T>(work: impl FnOnce() -> T) -> (T, bool) {
+    let installed = install().is_some();
+    OPENING.set(installed);
+    OPENING_FAULTED.set(false);
+    let result = work();
+    OPENING.set(false);
+    (result, !OPENING_FAULTED.get())
+}
 
 /// A guarded range of addresses. It is free while `start` is zero.
 struct Slot {
@@ -114,7 +134,7 @@ pub(super) fn page_bytes() -> usize {
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
-/// The handler. Uses atomics and system calls only.
+/// The handler. Uses atomics, plain variables of the thread and system calls only.
 extern "C" fn on_fault(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
@@ -127,6 +147,7 @@ extern "C" fn on_fault(
         let start = slot.start.load(Ordering::Acquire);
         if start > 1 && address.wrapping_sub(start) < slot.len.load(Ordering::Relaxed) {
             slot.faulted.store(true, Ordering::Relaxed);
+            abandon::abandon();
             let missing = address & !(page - 1);
             if put_zeros(missing, page).is_ok() {
                 if slot.tree.load(Ordering::Relaxed) {
@@ -135,6 +156,13 @@ extern "C" fn on_fault(
                 }
                 return;
             }
+        }
+    }
+    // A map that LMDB is just making, and that nobody guards yet.
+    if OPENING.get() {
+        OPENING_FAULTED.set(true);
+        if put_zeros(address & !(page - 1), page).is_ok() {
+            return;
         }
     }
     // SAFETY: the previous action came from the kernel; it is called in the way its flags say,

@@ -35,7 +35,7 @@ const WRITER_MUTEX_AT: usize = (READERS_MUTEX_AT + SIZE).next_multiple_of(LINE);
 const LOOKED_AT: usize = WRITER_MUTEX_AT + SIZE;
 
 /// LMDB's lock file as it is mapped, and what in it never changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LockTable {
     start: usize,
     /// Magic and format of the file, kinds of both mutexes, as LMDB has found or made them.
@@ -95,6 +95,37 @@ impl LockTable {
             std::thread::yield_now();
         }
         Err(HELD_BY_NOBODY)
+    }
+
+    /// Gives back the mutex of writers if this thread holds it; whether it is free of it.
+    pub(super) fn release_writer(&self) -> bool {
+        // SAFETY: the call takes no arguments.
+        let this = unsafe { libc::gettid() }.cast_unsigned();
+        if self.word(WRITER_MUTEX_AT) & libc::FUTEX_TID_MASK != this {
+            return false;
+        }
+        let mutex = ptr::with_exposed_provenance_mut(self.start + WRITER_MUTEX_AT);
+        // SAFETY: the mutex lies in the map, as `word` says, and is held by this thread.
+        unsafe { libc::pthread_mutex_unlock(mutex) == 0 }
+    }
+
+    /// Keeps memory at the place of a table that is mapped no more, since the C library's list of what
+    /// this thread holds leads there, and would be followed when it takes the next mutex.
+    pub(super) fn keep_place(&self) {
+        let page = super::fault::page_bytes();
+        let start = self.start & !(page - 1);
+        // SAFETY: the place is free since LMDB has unmapped it; if something else has taken it, the
+        // call fails instead of replacing it, and there is memory, too.
+        unsafe {
+            libc::mmap(
+                ptr::with_exposed_provenance_mut(start),
+                page,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
+                -1,
+                0,
+            );
+        }
     }
 
     /// Looks at the mutex of writers. The caller has the right to write, so that nobody who lives

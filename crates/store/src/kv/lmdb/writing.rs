@@ -6,6 +6,7 @@ use std::ops::Range;
 use heed::types::Bytes;
 use heed::{Database, MdbError};
 
+use super::abandon::abandonable;
 use super::check::check;
 use super::environment::{Environment, Trouble, distrust};
 use super::files::{self, WriteLock};
@@ -59,10 +60,6 @@ impl Environment {
         self.transact(|database, transaction| {
             tally = Tally::default();
             for (key, write) in entries {
-                // What follows would be in vain, and LMDB is better not asked.
-                if self.has_faulted() {
-                    break;
-                }
                 match write {
                     Pending::Put(value) => {
                         let tag = self.secret.tag(key, value);
@@ -126,12 +123,29 @@ impl Environment {
         &self,
         work: impl FnOnce(&Database<'static, Bytes, Bytes>, &mut heed::RwTxn<'_>) -> heed::Result<()>,
     ) -> Result<(), WriteFailure> {
-        let mut transaction = self.env.write_txn().map_err(|error| self.write_failure(error))?;
-        work(&self.database, &mut transaction).map_err(|error| self.write_failure(error))?;
+        // Whatever was missing before would be met by LMDB now.
         if self.has_faulted() {
             return Err(Trouble::Distrusted(Distrust::Truncated).into());
         }
-        transaction.commit().map_err(|error| self.write_failure(error))
+        let done = abandonable(|| {
+            let mut transaction = self.env.write_txn()?;
+            work(&self.database, &mut transaction)?;
+            transaction.commit()
+        });
+        match done {
+            Some(done) => done.map_err(|error| self.write_failure(error)),
+            None => {
+                self.leave_transaction();
+                Err(Trouble::Distrusted(Distrust::Truncated).into())
+            }
+        }
+    }
+
+    /// After a transaction was given up: this thread still holds LMDB's mutex, and the C library keeps
+    /// a list of what it holds.
+    fn leave_transaction(&self) {
+        let released = self.locks.as_ref().is_some_and(LockTable::release_writer);
+        self.abandoned.set(Some(released));
     }
 
     fn write_failure(&self, error: heed::Error) -> WriteFailure {
