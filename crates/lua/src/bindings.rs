@@ -5,13 +5,15 @@
 //! Lua error itself: it returns `true` and its values, or `false` and a message, and the prelude
 //! raises that message as a string, so that scripts can match on it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use mlua::{IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use crate::convert::{Answer, Args, Failure};
 use crate::host::Host;
+use crate::interpreter::budget::Budget;
+use crate::interpreter::call::Door;
 use crate::timers::Timers;
 
 mod addresses;
@@ -33,6 +35,10 @@ pub(crate) use policy::parse_action;
 /// What bound functions share.
 pub(crate) struct State {
     pub(crate) host: Rc<dyn Host>,
+    /// How long Lua may run at a time.
+    pub(crate) budget: Rc<Budget>,
+    /// The way into hooks; empty until the prelude is loaded.
+    pub(crate) door: OnceCell<Rc<Door>>,
     pub(crate) timers: RefCell<Timers>,
     /// The number of the query that Lua started last.
     pub(crate) last_query: Cell<u64>,

@@ -42,7 +42,7 @@ pub use network::{
     BoundEndpoint, Interface, Listen, ListenAddress, Network, Padding, Protocol, TlsClient,
     TlsFiles,
 };
-pub use policy::{Policy, RuleId};
+pub use policy::{Policy, RuleId, RuleList};
 pub use process::{FdWatch, PeerReply, Process, QueryId, ResolveQuery};
 pub use settings::{Mode, Settings};
 

@@ -1,9 +1,9 @@
 //! The interpreter: one LuaJIT state with the language in it, and the doors for the program.
 //!
-//! This is the only file of the crate with `unsafe`: a state with `ffi` and C modules can break
+//! Here and in the folder is all `unsafe` of the crate: a state with `ffi` and C modules can break
 //! every promise of Rust, and that is what configurations of this kind are allowed to do.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -14,9 +14,13 @@ use crate::console::{Outcome, Session, SessionState};
 use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
 use crate::policy::LuaFunction;
 use crate::timers::Timers;
+use budget::{Budget, Kind};
+use call::Door;
 pub use queries::QueryCallbacks;
 pub use rules::{RuleFault, is_in_hook, with_core};
 
+pub(crate) mod budget;
+pub(crate) mod call;
 mod defaults;
 pub(crate) mod lent;
 mod queries;
@@ -45,6 +49,12 @@ const PRELUDE: [(&str, &str); 21] = [
     ("help", include_str!("lua/help.lua")),
     ("control", include_str!("lua/control.lua")),
     ("sandbox", include_str!("lua/sandbox.lua")),
+];
+
+/// Modules written in Lua that come with the program, by name.
+const BUNDLED: [(&str, &str); 2] = [
+    ("daf", include_str!("bundled/daf/daf.lua")),
+    ("graphite", include_str!("bundled/graphite/graphite.lua")),
 ];
 
 /// Where distributions keep Lua modules for version 5.1 of the language, beside what LuaJIT knows.
@@ -86,6 +96,8 @@ pub struct Interpreter {
     run_action: Function,
     run_test: Function,
     make_filters: Function,
+    chosen_action: Function,
+    door: Rc<Door>,
     filter_lists: RefCell<Vec<(Box<[LuaFunction]>, Table)>>,
     /// Why the default trust anchors could not be loaded; it matters if the configuration leaves
     /// them as they are.
@@ -100,12 +112,16 @@ impl Interpreter {
         let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL, LuaOptions::new()) };
         let state = Rc::new(State {
             host,
+            budget: Rc::new(Budget::new(&lua)),
+            door: OnceCell::new(),
             timers: RefCell::new(Timers::default()),
             last_query: Cell::new(0),
             next_rule: Cell::new(0),
         });
         set_paths(&lua, state.host.as_ref())?;
         let raw = bindings::register(&lua, &state)?;
+        raw.raw_set("bundled", lua.create_table_from(BUNDLED)?)?;
+        raw.raw_set("budget", state.budget.describe(&lua)?)?;
         let globals = lua.globals();
         let support = include_str!("lua/support.lua");
         let internals: Table =
@@ -114,6 +130,10 @@ impl Interpreter {
             let chunk = lua.load(source).set_name(format!("=kres/{name}.lua"));
             chunk.call::<()>((internals.clone(), globals.clone()))?;
         }
+        budget::register(&lua, internals.get("overrun")?)?;
+        let forget = internals.get("forget_request")?;
+        let door = Rc::new(Door::new(lua.weak(), Rc::clone(&state.budget), forget));
+        state.door.set(Rc::clone(&door)).unwrap_or_default();
         Ok(Self {
             eval: internals.get("eval")?,
             incomplete: internals.get("incomplete")?,
@@ -125,6 +145,8 @@ impl Interpreter {
             run_action: internals.get("run_action")?,
             run_test: internals.get("run_test")?,
             make_filters: internals.get("make_filters")?,
+            chosen_action: internals.get("chosen_action")?,
+            door,
             filter_lists: RefCell::default(),
             anchors_fault: RefCell::new(None),
             lua,
@@ -163,6 +185,7 @@ impl Interpreter {
     /// Runs one command of a console: an expression, whose values are printed, or statements.
     /// `Ok` and `Err` carry the text of the answer.
     pub fn eval_line(&self, line: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
+        let _run = self.state.budget.begin(Kind::Command);
         let answer =
             self.lua.create_string(line).and_then(|line| self.eval.call::<(bool, Value)>(line));
         match answer {
@@ -223,6 +246,7 @@ impl Interpreter {
         for _ in 0..TIMERS_PER_TURN {
             let due = self.state.timers.borrow_mut().take_due(now);
             let Some(id) = due else { break };
+            let _run = self.state.budget.begin(Kind::Callback);
             self.enter(self.fire_timer.call::<()>(id));
             if self.state.timers.borrow_mut().settle(id) {
                 self.enter(self.forget_timer.call::<()>(id));
@@ -232,12 +256,14 @@ impl Interpreter {
 
     /// Tells Lua that a watched descriptor is readable (`status` 0) or broken (a negative number).
     pub fn handle_readable(&self, watch: FdWatch, status: i32) {
+        let _run = self.state.budget.begin(Kind::Callback);
         self.enter(self.fire_watch.call::<()>((watch.0, status, 1)));
     }
 
     /// Tells Lua that a query which it started is over; `answer` is the response message, nothing
     /// if there is none.
     pub fn handle_resolved(&self, id: QueryId, answer: Option<&[u8]>) {
+        let _run = self.state.budget.begin(Kind::Callback);
         let packet = answer.map(|wire| self.lua.create_string(wire)).transpose();
         self.enter(packet.and_then(|packet| self.finish_query.call::<()>((id.0, packet))));
     }
@@ -245,6 +271,7 @@ impl Interpreter {
     /// Tells Lua that trust anchors from a file that is only read are no longer what their zone
     /// publishes.
     pub fn handle_anchors_outdated(&self, file: &str) {
+        let _run = self.state.budget.begin(Kind::Callback);
         let tell = self.internals.get::<Function>("anchors_outdated");
         self.enter(tell.and_then(|tell| tell.call::<()>(file)));
     }

@@ -1,7 +1,7 @@
 //! A module written in Lua, as the resolver's stack of layers sees it.
 //!
 //! Only the hooks that the module has are entered. A hook is a closure of the prelude around the
-//! module's function: it sets the bound on instructions and finds the handle of the request. What
+//! module's function: it finds the handle of the request. What
 //! the function does with the handle reaches the request through what is lent (`interpreter/lent.rs`).
 
 use std::fmt;
@@ -12,7 +12,8 @@ use mlua::{Function, Value};
 use resolve::{Hooks, Layer, QueryContext, RequestContext, State};
 
 use crate::host::{Host, LogLevel};
-use crate::interpreter::lent::{View, lend};
+use crate::interpreter::call::{Door, Tail};
+use crate::interpreter::lent::View;
 
 pub(crate) mod answered;
 pub(crate) mod kept;
@@ -95,6 +96,11 @@ pub(crate) fn state_from(value: &Value, before: State) -> State {
         Value::Number(number) => *number as i64,
         _ => return before,
     };
+    state_of(number, before)
+}
+
+/// The state with this number; any other number leaves the state as it was.
+fn state_of(number: i64, before: State) -> State {
     match number {
         1 => State::Consume,
         2 => State::Produce,
@@ -117,6 +123,7 @@ pub struct LuaLayer {
     module: String,
     phases: Vec<Phase>,
     functions: [Option<Function>; Phase::ALL.len()],
+    door: Rc<Door>,
     host: Rc<dyn Host>,
 }
 
@@ -134,6 +141,7 @@ impl LuaLayer {
     pub(crate) fn new(
         module: String,
         hooks: impl IntoIterator<Item = (Phase, Function)>,
+        door: Rc<Door>,
         host: Rc<dyn Host>,
     ) -> Self {
         let mut functions = [const { None }; Phase::ALL.len()];
@@ -142,7 +150,7 @@ impl LuaLayer {
         }
         let has = |phase: &Phase| functions[*phase as usize].is_some();
         let phases = Phase::ALL.into_iter().filter(has).collect();
-        Self { module, phases, functions, host }
+        Self { module, phases, functions, door, host }
     }
 
     /// The name of the module.
@@ -159,12 +167,8 @@ impl LuaLayer {
     fn run(&self, view: View<'_>) -> Result<State, ()> {
         let (phase, state) = (view.phase, view.state);
         let Some(function) = &self.functions[phase as usize] else { return Ok(state) };
-        let (slot, number) = (view.request.id.slot(), view.request.id.number);
-        let key = query_key(view.query.as_deref());
-        let result =
-            lend(view, || function.call::<Value>((state_number(state), slot, number, key)));
-        match result {
-            Ok(value) => Ok(state_from(&value, state)),
+        match self.door.run_hook(view, function, Tail::Nothing) {
+            Ok(next) => Ok(next.map_or(state, |number| state_of(number, state))),
             Err(error) => {
                 self.report(phase, &error);
                 Err(())

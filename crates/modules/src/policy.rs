@@ -19,7 +19,7 @@ pub mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,6 +88,7 @@ struct Entry {
     id: RuleId,
     rule: Rule,
     tally: Tally,
+    suspended: Cell<bool>,
 }
 
 type Entries = Rc<Vec<Rc<Entry>>>;
@@ -152,8 +153,12 @@ impl Rules {
             Some(Client::Destination(_)) => 2,
         };
         let mut entries = self.list(list).borrow_mut();
-        let at = entries.partition_point(|entry| turn(&entry.rule) <= turn(&rule));
-        let entry = Rc::new(Entry { id, rule, tally: Tally::default() });
+        let at = match list {
+            List::View => entries.partition_point(|entry| turn(&entry.rule) <= turn(&rule)),
+            List::Before | List::After => entries.len(),
+        };
+        let (tally, suspended) = (Tally::default(), Cell::new(false));
+        let entry = Rc::new(Entry { id, rule, tally, suspended });
         Rc::make_mut(&mut *entries).insert(at, entry);
         drop(entries);
         if list == List::View {
@@ -199,6 +204,18 @@ impl Rules {
     /// How often a rule has applied.
     pub fn hits(&self, id: RuleId) -> u64 {
         self.find(id).map_or(0, |entry| entry.tally.get())
+    }
+
+    /// Suspends a rule, which keeps its place, or has it apply again. Returns whether there is such
+    /// a rule.
+    pub fn suspend(&self, id: RuleId, suspended: bool) -> bool {
+        match self.find(id) {
+            Some(entry) => {
+                entry.suspended.set(suspended);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Puts another version of a rule's response policy zone in force. Returns whether there is

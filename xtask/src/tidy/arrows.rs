@@ -96,7 +96,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "lua",
         rooms: &["dns", "store", "resolve"],
-        libraries: &["mlua", "smallvec", "slab", "hashbrown", "bitflags", "thiserror"],
+        libraries: &["mlua", "libc", "smallvec", "slab", "hashbrown", "bitflags", "thiserror"],
         tests: &["modules"],
     },
     Room {

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::{Rc, Weak};
 
-use lua::host::{HostError, Policy, RuleId};
+use lua::host::{HostError, Policy, RuleId, RuleList};
 use lua::policy::{Action, Filter, Rule};
 use modules::Home;
 use modules::policy::names::NameSet;
@@ -42,11 +42,11 @@ fn id_of(id: RuleId) -> policy::RuleId {
 }
 
 impl Policy for DaemonHost {
-    fn policy_add(&self, id: RuleId, rule: &Rule, post: bool) -> Result<(), HostError> {
-        let list = match (&rule.client, post) {
-            (Some(_), _) => List::View,
-            (None, true) => List::After,
-            (None, false) => List::Before,
+    fn policy_add(&self, id: RuleId, rule: &Rule, list: RuleList) -> Result<(), HostError> {
+        let list = match list {
+            RuleList::Before => List::Before,
+            RuleList::After => List::After,
+            RuleList::View => List::View,
         };
         if let Action::Forward(targets) = &rule.action
             && targets.iter().any(|target| target.tls.is_some())
@@ -74,6 +74,12 @@ impl Policy for DaemonHost {
         let removed = self.policy.rules.remove(id_of(id));
         self.worker.change_resolver(resolve::Resolver::forget_answers);
         removed
+    }
+
+    fn policy_suspend(&self, id: RuleId, suspended: bool) -> bool {
+        let found = self.policy.rules.suspend(id_of(id), suspended);
+        self.worker.change_resolver(resolve::Resolver::forget_answers);
+        found
     }
 
     fn policy_hits(&self, id: RuleId) -> u64 {

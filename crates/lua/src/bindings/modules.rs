@@ -97,7 +97,8 @@ fn insert(call: &Call<'_>, args: &Args) -> Answer {
                     present.push((phase, function));
                 }
             }
-            Some(LuaLayer::new(name.clone(), present, Rc::clone(&call.state.host)))
+            let door = call.state.door.get().ok_or("the language is not loaded yet")?;
+            Some(LuaLayer::new(name.clone(), present, Rc::clone(door), Rc::clone(&call.state.host)))
         }
         None => None,
     };

@@ -14,7 +14,7 @@ use super::net::strings;
 use super::{Binding, Call};
 use crate::convert::{Answer, Args, Failure, number_of};
 use crate::flags::QueryFlags;
-use crate::host::RuleId;
+use crate::host::{RuleId, RuleList};
 use crate::policy::{Action, AnswerRecords, Client, Filter, LuaFunction, Rule, Target, TargetTls};
 
 pub(super) const BINDINGS: &[Binding] = &[
@@ -29,6 +29,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         usage: "del(id)",
         doc: "remove a rule; returns whether it existed",
         call: del,
+    },
+    Binding {
+        name: "suspend",
+        usage: "rule.suspended = true",
+        doc: "suspend a rule, or have it apply again; returns whether it exists",
+        call: suspend,
     },
     Binding { name: "hits", usage: "rule.count", doc: "how often a rule matched", call: hits },
     Binding {
@@ -50,12 +56,17 @@ const TLS_PORT: u16 = 853;
 /// RFC 8914 §4.16: Blocked.
 const EDE_BLOCKED: u16 = 15;
 
-/// `add(rule, post)` returns the id.
+/// `add(rule, 'before' | 'after' | 'view')` returns the id.
 fn add(call: &Call<'_>, args: &Args) -> Answer {
     let table = args.table(0).ok_or("expected 'add(rule, [boolean postrule])'")?;
     let rule = parse_rule(call, table)?;
     let id = RuleId(call.state.next_rule.get());
-    call.host.policy_add(id, &rule, args.boolean(1).unwrap_or(false))?;
+    let list = match args.text(1).as_deref() {
+        Some("after") => RuleList::After,
+        Some("view") => RuleList::View,
+        _ => RuleList::Before,
+    };
+    call.host.policy_add(id, &rule, list)?;
     call.state.next_rule.set(id.0.saturating_add(1));
     call.ok(id.0)
 }
@@ -66,6 +77,11 @@ fn rule_id(args: &Args) -> Option<RuleId> {
 
 fn del(call: &Call<'_>, args: &Args) -> Answer {
     call.ok(rule_id(args).is_some_and(|id| call.host.policy_remove(id)))
+}
+
+fn suspend(call: &Call<'_>, args: &Args) -> Answer {
+    let suspended = args.boolean(1).unwrap_or(true);
+    call.ok(rule_id(args).is_some_and(|id| call.host.policy_suspend(id, suspended)))
 }
 
 fn hits(call: &Call<'_>, args: &Args) -> Answer {

@@ -50,7 +50,10 @@ impl Interpreter {
     /// From now on runs of Lua are bounded. Part of [`Self::finish_config`]; to be called alone
     /// where that is not (`-c -`).
     pub fn start_counting(&self) -> Result<(), InterpreterError> {
-        Ok(self.internals.get::<mlua::Function>("start_counting")?.call::<()>(())?)
+        self.internals.get::<mlua::Function>("start_counting")?.call::<()>(())?;
+        self.state.budget.start().map_err(|error| {
+            InterpreterError::Config(format!("no timer for the bound on Lua: {error}"))
+        })
     }
 
     fn open_default_endpoints(&self) -> Result<(), InterpreterError> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use mlua::Function;
 use resolve::{Client, ClientProtocol, Hooks, Layer, RequestContext, State};
 
+use super::budget::{Budget, Kind};
 use super::lent::{View, lend};
 use super::{Interpreter, InterpreterError, message};
 use crate::host::{Host, LogLevel, QueryId};
@@ -15,6 +16,7 @@ use crate::layer::{Phase, query_key};
 /// requests from inside only, so it does not keep answers from being shared.
 pub struct QueryCallbacks {
     host: Rc<dyn Host>,
+    budget: Rc<Budget>,
     begin: Function,
     end: Function,
     id_of: fn(&Client) -> Option<QueryId>,
@@ -45,7 +47,8 @@ impl Interpreter {
     ) -> Result<QueryCallbacks, InterpreterError> {
         let begin = self.internals.get("begin_query")?;
         let end = self.internals.get("end_query")?;
-        Ok(QueryCallbacks { host: Rc::clone(&self.state.host), begin, end, id_of })
+        let (host, budget) = (Rc::clone(&self.state.host), Rc::clone(&self.state.budget));
+        Ok(QueryCallbacks { host, budget, begin, end, id_of })
     }
 }
 
@@ -64,6 +67,7 @@ impl Layer for QueryCallbacks {
 
     fn begin(&mut self, ctx: &mut RequestContext<'_>, state: State) -> State {
         if let Some(id) = self.id(ctx) {
+            let _run = self.budget.begin(Kind::Callback);
             let view = View::of_request(ctx, Phase::Begin, state);
             let (slot, number) = (view.request.id.slot(), view.request.id.number);
             let key = query_key(view.query.as_deref());
@@ -75,6 +79,7 @@ impl Layer for QueryCallbacks {
     fn finish(&mut self, ctx: &mut RequestContext<'_>, state: State) -> State {
         if let Some(id) = self.id(ctx) {
             let wire = (!ctx.request.response.silent).then(|| ctx.response_wire());
+            let _run = self.budget.begin(Kind::Callback);
             let view = View::of_request(ctx, Phase::Finish, state);
             let (slot, number) = (view.request.id.slot(), view.request.id.number);
             let key = query_key(view.query.as_deref());

@@ -5,10 +5,12 @@ use mlua::{Table, Value};
 use resolve::core::Core;
 use resolve::{RequestContext, State};
 
+use super::budget::Kind;
+use super::call::Tail;
 use super::lent::{self, View, lend};
 use super::{Interpreter, message};
 use crate::bindings::{self, Call};
-use crate::layer::{Phase, explain_yield, query_key, state_from, state_number};
+use crate::layer::{Phase, explain_yield, kept, query_key, state_from, state_number};
 use crate::policy::{Action, LuaFunction};
 
 /// Lists of filters that are kept ready: neighbouring functions among the rules make one.
@@ -44,12 +46,18 @@ impl Interpreter {
         post: bool,
     ) -> Result<Option<(usize, Action)>, RuleFault> {
         let list = self.filter_list(functions)?;
-        let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
+        // Before the first query a filter looks at the question.
+        let plan = &ctx.request.plan;
+        let has_begun = post || plan.pushed() > 0 || plan.current().is_some();
+        let question = (!has_begun).then(|| ctx.request.question.clone());
+        if question.is_some() {
+            kept::mark(ctx.request);
+        }
         let view = View::of_request(ctx, phase(post), state);
-        let key = query_key(view.query.as_deref());
-        let run = || self.run_filters.call((list, slot, number, key));
-        let (at, action): (Option<usize>, Option<Table>) = lend(view, run)?;
-        let (Some(at), Some(action)) = (at, action) else { return Ok(None) };
+        let tail = Tail::Filters { list: &list, question: question.as_ref() };
+        let Some(at) = self.door.run_hook(view, &self.run_filters, tail)? else { return Ok(None) };
+        let at = usize::try_from(at).unwrap_or(1);
+        let action: Table = self.chosen_action.call(())?;
         let call = Call { lua: &self.lua, host: self.state.host.as_ref(), state: &self.state };
         let action = bindings::parse_action(&call, &action)
             .map_err(|failure| RuleFault(failure.to_string()))?;
@@ -83,6 +91,7 @@ impl Interpreter {
         let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
         let view = View::of_request(ctx, phase(post), state);
         let key = query_key(view.query.as_deref());
+        let _run = self.state.budget.begin(Kind::Hook);
         let run =
             || self.run_action.call::<Value>((function.0, state_number(state), slot, number, key));
         let next = lend(view, run)?;
@@ -100,6 +109,7 @@ impl Interpreter {
         let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
         let view = View::of_request(ctx, Phase::Finish, state);
         let key = query_key(view.query.as_deref());
+        let _run = self.state.budget.begin(Kind::Hook);
         let run = || self.run_test.call::<bool>((function.0, slot, number, key));
         Ok(lend(view, run)?)
     }

@@ -40,6 +40,11 @@ pub(crate) fn mark(request: &mut Request) {
     }
 }
 
+/// One of the marked requests that have ended: slot and number.
+pub(crate) fn pop() -> Option<(u32, u32)> {
+    OVER.with(|over| over.try_borrow_mut().ok()?.pop())
+}
+
 /// The marked requests that have ended since the last call.
 pub(crate) fn take_over() -> Vec<(u32, u32)> {
     OVER.with(|over| over.try_borrow_mut().map(|mut over| std::mem::take(&mut *over)))

@@ -1,41 +1,39 @@
--- A bound on how long Lua runs at a time, counted in instructions, so that no function keeps the
--- process from its work.
---
--- Instructions are counted by a hook, and compiled code calls no hooks; therefore the compiler is
--- turned off when the configuration has been read. What C functions do counts as one instruction.
+-- A bound on how long Lua runs at a time, so that no function keeps the process from its work. The
+-- program counts ticks of processor time and calls `overrun` when there were too many.
 local M, G = ...
+local ffi = require('ffi')
 
--- So many instructions between two looks: about a millisecond.
-local STEP = 100000
+-- Shared with the program: ticks that are left, the bound, and whether the run was stopped.
+local budget = M.raw.budget
+local watch = ffi.cast('uint32_t *', budget.watch)
 
--- Bounds in instructions by what runs; a thousand million take some ten seconds.
-local BOUNDS = {
-	command = 200e6,  -- of a console: the operator waits for it
-	callback = 50e6,  -- of a timer, a descriptor, a query
-	hook = 5e6,       -- of a layer: a client waits for it
-}
-
-local spent, bound = 0, math.huge
 local stopped
 
-local function look()
-	spent = spent + STEP
-	if spent > bound then
-		stopped = stopped or string.format('stopped after %d million instructions', bound / 1e6)
-		error(stopped, 2)
+local function why()
+	return string.format('stopped after %d ms of processor time', watch[1] * budget.tick_ms)
+end
+
+-- For the program: called by a hook when a run is beyond its bound.
+function M.overrun()
+	if watch[0] ~= 0 then
+		return -- The run that was too long ended just before it could be stopped.
 	end
+	watch[2] = 1
+	stopped = stopped or why()
+	error(stopped, 2)
 end
 
 -- For the other parts: what follows is a `kind` of run of its own.
 function M.begin_run(kind)
 	M.forget_requests()
-	spent, bound, stopped = 0, BOUNDS[kind], nil
+	local bound = budget[kind]
+	watch[1], watch[0], watch[2] = bound, bound, 0
+	stopped = nil
 end
 
--- The same for hooks, which run for each request.
-local HOOK = BOUNDS.hook
+-- The same for hooks, whose bound the program has set.
 function M.begin_hook()
-	spent, bound, stopped = 0, HOOK, nil
+	stopped = nil
 end
 
 -- Makes hooks of functions (state, req): `live` and `open` are the handles of requests, see there.
@@ -43,7 +41,7 @@ end
 function M.hook_maker(live, open)
 	return function (fn)
 		return function (state, slot, number, key)
-			spent, bound, stopped = 0, HOOK, nil
+			stopped = nil
 			local req = live[slot]
 			if not req or req.number ~= number then
 				req = open(slot, number)
@@ -54,31 +52,19 @@ function M.hook_maker(live, open)
 	end
 end
 
--- For the program: the configuration has been read.
+-- For the program: the configuration has been read. Compiled code would not be stopped.
 function M.start_counting()
 	jit.off()
 	jit.flush()
-	debug.sethook(look, '', STEP)
-end
-
--- An error takes longer than its few instructions tell, above all one that fills the stack: a
--- function that is its own error handler would otherwise run for ages.
-local ERROR, OVERFLOW = 1000, 1000000
-local function charge(err)
-	local is_overflow = type(err) == 'string' and (err:find('stack overflow', 1, true)
-		or err:find('error in error handling', 1, true))
-	spent = spent + (is_overflow and OVERFLOW or ERROR)
-	if spent > bound then
-		stopped = stopped or string.format('stopped after %d million instructions', bound / 1e6)
-	end
 end
 
 -- Catching the error does not help: it is raised again.
 local plain_pcall, plain_xpcall = pcall, xpcall
 local plain_resume = coroutine.resume
 local function pass(ok, ...)
-	if not ok then
-		charge((...))
+	if not ok and not stopped and watch[2] ~= 0 then
+		-- It was raised where even the text could not be made: the stack was full.
+		stopped = why()
 	end
 	if stopped then
 		error(stopped, 0)
@@ -92,8 +78,7 @@ end
 
 function G.xpcall(fn, handler, ...)
 	local function handle(err)
-		charge(err)
-		return stopped or handler(err)
+		return stopped or watch[2] ~= 0 and err or handler(err)
 	end
 	return pass(plain_xpcall(fn, type(handler) == 'function' and handle or handler, ...))
 end

@@ -37,11 +37,11 @@ end
 local function compile(command)
 	local chunk = loadstring('return ' .. command .. '\n', command)
 	if chunk then
-		return setfenv(chunk, M.sandbox)
+		return chunk
 	end
 	local err
 	chunk, err = loadstring(command, command)
-	return chunk and setfenv(chunk, M.sandbox), err
+	return chunk, err
 end
 
 -- Runs a command here: an expression that says { ok, result or message }.

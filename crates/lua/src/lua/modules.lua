@@ -15,8 +15,8 @@ modules.list = M.wrap(raw.modules.list)
 -- Modules that configurations name and that this program is to bring one day. Statements about them
 -- are accepted, and the log says that they have no effect.
 local announced = M.set [[
-	bogus_log daf detect_time_jump detect_time_skew dns64 dnstap edns_keepalive etcd
-	experimental_dot_auth extended_error graphite hints http nsid policy predict prefill priming
+	bogus_log detect_time_jump detect_time_skew dns64 dnstap edns_keepalive etcd
+	experimental_dot_auth extended_error hints http nsid policy predict prefill priming
 	rebinding refuse_nord renumber serve_stale stats ta_sentinel ta_signal_query ta_update view
 	watchdog workarounds
 ]]
@@ -26,6 +26,13 @@ M.default_modules = {
 	'ta_update', 'ta_signal_query', 'policy', 'priming', 'detect_time_skew', 'detect_time_jump',
 	'ta_sentinel', 'edns_keepalive', 'refuse_nord', 'watchdog', 'extended_error',
 }
+
+-- Modules written in Lua that come with the program are compiled when they are loaded.
+for name, source in pairs(raw.bundled) do
+	package.preload['kres_modules.' .. name] = function ()
+		return assert(loadstring(source, '=kres/' .. name .. '.lua'))(M, G)
+	end
+end
 
 -- Tables that other parts of the prelude make for a module, by its name.
 M.module_tables = {}

@@ -7,7 +7,7 @@ local policy = {}
 local view = {}
 
 local add_rule, del_rule = M.wrap(raw.policy.add, M.refuse), M.wrap(raw.policy.del)
-local hits = M.wrap(raw.policy.hits)
+local hits, suspend = M.wrap(raw.policy.hits), M.wrap(raw.policy.suspend)
 local check_action = M.wrap(raw.policy.check_action, M.refuse)
 
 -- What a filter or an action means: { kind = …, … } by function.
@@ -296,6 +296,24 @@ function policy.todnames(names)
 	return names
 end
 
+-- Several actions, one after the other: the first that ends the evaluation is the last.
+function policy.COMBINE(list)
+	if type(list) ~= 'table' or #list == 0 then
+		M.refuse('policy.COMBINE: expected a list of actions')
+	end
+	for _, action in ipairs(list) do
+		describe_action(action, 'policy.COMBINE')
+	end
+	return function (state, req)
+		for _, action in ipairs(list) do
+			local next_state = action(state, req)
+			if next_state ~= nil then
+				return next_state
+			end
+		end
+	end
+end
+
 -- Rules.
 
 policy.rules, policy.postrules = {}, {}
@@ -305,11 +323,23 @@ local rule_meta = {
 	__index = function (rule, key)
 		if key == 'count' then
 			return hits(rawget(rule, 'id'))
+		elseif key == 'suspended' then
+			return rawget(rule, 'is_suspended')
 		end
 		return nil
 	end,
+	__newindex = function (rule, key, value)
+		if key ~= 'suspended' then
+			return rawset(rule, key, value)
+		end
+		rawset(rule, 'is_suspended', value == true)
+		suspend(rawget(rule, 'id'), value == true)
+	end,
 	__shown = function (rule)
-		return { id = rawget(rule, 'id'), cb = rawget(rule, 'cb'), count = rule.count }
+		return {
+			id = rawget(rule, 'id'), cb = rawget(rule, 'cb'), count = rule.count,
+			suspended = rawget(rule, 'is_suspended'),
+		}
 	end,
 }
 
@@ -338,14 +368,18 @@ local function checked(rule, what)
 	return rule
 end
 
-local function add(rule, postrule)
+-- `client`: which clients it is for, described; other modules use that.
+local function add(rule, postrule, client)
 	postrule = postrule == true
-	local id = add_rule(describe_rule(checked(rule, 'policy.add')), postrule)
+	local id = add_rule(describe_rule(checked(rule, 'policy.add'), client),
+		postrule and 'after' or 'before')
 	local entry = setmetatable({ id = id, cb = rule }, rule_meta)
 	local list = postrule and policy.postrules or policy.rules
 	list[#list + 1] = entry
 	return entry
 end
+
+M.add_rule = add
 
 function policy.add(rule, postrule, third)
 	if rule == policy then -- called as policy:add(rule)
@@ -378,7 +412,7 @@ M.module_tables.policy = policy
 view.key, view.src, view.dst = {}, {}, {}
 
 local function add_view(list, client, rule)
-	local id = add_rule(describe_rule(checked(rule, 'view'), client), false)
+	local id = add_rule(describe_rule(checked(rule, 'view'), client), 'view')
 	local entry = setmetatable({ id = id, cb = rule }, rule_meta)
 	list[#list + 1] = entry
 	return entry
@@ -397,6 +431,61 @@ function view.tsig(_, key, rule)
 		M.refuse('expected view:tsig(key name in wire format, rule)')
 	end
 	return add_view(view.key, { kind = 'tsig', value = key }, rule)
+end
+
+-- Is an address, as octets, in a network?
+local function is_within(octets, network)
+	local bits = network.bits
+	if not octets or #octets ~= #network.octets then
+		return false
+	end
+	local whole = math.floor(bits / 8)
+	if octets:sub(1, whole) ~= network.octets:sub(1, whole) then
+		return false
+	end
+	local rest = bits % 8
+	if rest == 0 then
+		return true
+	end
+	local shift = 2 ^ (8 - rest)
+	return math.floor(octets:byte(whole + 1) / shift)
+		== math.floor(network.octets:byte(whole + 1) / shift)
+end
+
+local function network_of(subnet, what)
+	local address, bits = tostring(subnet):match('^([^/]+)/?(%d*)$')
+	local octets = address and G.kres.str2ip(address)
+	if not octets then
+		M.refuse(string.format("%s: '%s' is not an address or network", what, tostring(subnet)))
+	end
+	local most = #octets * 8
+	return { octets = octets, bits = math.min(tonumber(bits) or most, most) }
+end
+
+-- Functions of a request that say whether its client, or the address that it asked, is in a network.
+local function within(side, subnet, what)
+	local network = network_of(subnet, what)
+	return function (req)
+		local address = req.qsource[side]
+		return address ~= nil and is_within(address:ip(), network)
+	end
+end
+function M.source_within(subnet, what) return within('addr', subnet, what) end
+function M.destination_within(subnet, what) return within('dst_addr', subnet, what) end
+
+-- Rules to build others from: the action for clients in a network, for addresses of ours in one.
+local function client_rule(action, test)
+	return function (req, _)
+		if test(req) then
+			return action
+		end
+	end
+end
+function view.rule_src(action, subnet)
+	return client_rule(action, M.source_within(subnet, 'view.rule_src'))
+end
+function view.rule_dst(action, subnet)
+	return client_rule(action, M.destination_within(subnet, 'view.rule_dst'))
 end
 
 package.preload['kres_modules.view'] = function () return view end

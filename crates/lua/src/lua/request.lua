@@ -21,12 +21,14 @@ local live = {}
 local marked = 0
 
 local OVER = 'the request is over'
+-- `touched` of a handle: false, true for one with fields to be taken out, and this for one whose end
+-- the program tells.
+local NOTED = 'noted'
 
 -- Counts a request whose end the program tells.
 local function note_end(req)
-	if not rawget(req, 'noted') then
-		rawset(req, 'noted', true)
-		req.touched = true
+	if req.touched ~= NOTED then
+		req.touched = NOTED
 		marked = marked + 1
 	end
 end
@@ -74,9 +76,11 @@ query_meta.__tostring = function (q)
 	return string.format('query %s %s', G.kres.dname2str(q.sname), G.kres.tostring.type[q.stype])
 end
 
-function query.name(q)
+-- The method `name` lies in the handles as well: rules ask for little else.
+local function name_of(q)
 	return q.sname
 end
+query.name = name_of
 
 -- Puts the question into a packet.
 function query.write(q, packet)
@@ -85,40 +89,41 @@ function query.write(q, packet)
 end
 
 local function make_query(req, key, uid, name, rtype, class, parent)
-	local known = req.queries[key]
+	local queries = req.queries
+	if not queries then
+		note_end(req)
+		queries = {}
+		req.queries = queries
+	end
+	local known = queries[key]
 	if known then
 		return known
 	end
 	local q = setmetatable({
 		request = req, uid = uid, sname = name, stype = rtype, sclass = class, id = 0,
-		hidden = { key = key, parent = parent },
+		name = name_of, hidden = key, hidden_parent = parent or false, hidden_flags = false,
 	}, query_meta)
-	req.queries[key] = q
+	queries[key] = q
 	return q
 end
 
 local function query_of(req, which)
 	local key, uid, name, rtype, class, parent = find_query(req.number, which)
-	if not rawget(req, 'queries') then
-		note_end(req)
-		rawset(req, 'queries', {})
-	end
 	return key and make_query(req, key, uid, name, rtype, class, parent)
 end
 
 function query_fields.flags(q)
-	local hidden = q.hidden
-	hidden.flags = hidden.flags or new_flags(q.request.number, hidden.key)
-	return hidden.flags
+	q.hidden_flags = q.hidden_flags or new_flags(q.request.number, q.hidden)
+	return q.hidden_flags
 end
 
 function query_fields.parent(q)
-	local parent = q.hidden.parent
+	local parent = q.hidden_parent
 	return parent and query_of(q.request, parent)
 end
 
 function query_fields.zone_cut(q)
-	local name = find_cut(q.request.number, q.hidden.key)
+	local name = find_cut(q.request.number, q.hidden)
 	return name and { name = name }
 end
 
@@ -198,10 +203,7 @@ request_meta.__index = function (req, key)
 	if field then
 		return field(req)
 	end
-	if key ~= 'queries' then
-		M.refuse(string.format("'struct kr_request' has no member named '%s'", tostring(key)))
-	end
-	M.refuse(OVER)
+	M.refuse(string.format("'struct kr_request' has no member named '%s'", tostring(key)))
 end
 request_meta.__newindex = function (_, key)
 	M.refuse(string.format("'struct kr_request' has no member '%s' that can be set", tostring(key)))
@@ -212,7 +214,7 @@ end
 
 -- The query that a hook is about; in `begin` the question.
 function request.current(req)
-	local queries = rawget(req, 'queries')
+	local queries = req.queries
 	local known = queries and queries[req.key]
 	if known then
 		return known
@@ -295,7 +297,7 @@ local function cached_field(name, make)
 	fields[name] = function (req)
 		local value = make(req)
 		rawset(req, name, value)
-		req.touched = true
+		req.touched = req.touched or true
 		return value
 	end
 end
@@ -331,22 +333,33 @@ M.classes.query = { methods = query, fields = query_fields }
 
 -- The life of handles.
 
+local kept_fields = M.set 'number key touched queries'
+
 -- Takes the fields out of the handles of a request that is over.
 local function empty(req)
-	if rawget(req, 'noted') then
+	if req.touched == NOTED then
 		marked = marked - 1
-		for _, q in pairs(rawget(req, 'queries') or {}) do
+		for _, q in pairs(req.queries or {}) do
 			for key in pairs(q) do
 				q[key] = nil
 			end
 		end
 	end
 	for key in pairs(req) do
-		if key ~= 'number' and key ~= 'key' and key ~= 'touched' then
+		if not kept_fields[key] then
 			req[key] = nil
 		end
 	end
-	req.touched = false
+	req.queries, req.touched = false, false
+end
+
+-- For the program: a request whose end is to be told is over.
+function M.forget_request(slot, number)
+	local req = live[slot]
+	if req and req.number == number then
+		empty(req)
+		live[slot] = nil
+	end
 end
 
 -- The same for those that have ended since the last call.
@@ -354,11 +367,7 @@ local take_dead = M.wrap(raw.dead)
 local function sweep()
 	local dead = take_dead()
 	for i = 1, #dead, 2 do
-		local req = live[dead[i]]
-		if req and rawget(req, 'number') == dead[i + 1] then
-			empty(req)
-			live[dead[i]] = nil
-		end
+		M.forget_request(dead[i], dead[i + 1])
 	end
 end
 
@@ -369,22 +378,14 @@ function M.forget_requests()
 	end
 end
 
--- So many new handles until the program is asked for ends that nobody waits for any more.
-local SWEEP_AFTER = 1024
-local opened = 0
-
 -- A handle for a request that has none.
 local function open(slot, number)
 	local before = live[slot]
 	if before and before.touched then
 		empty(before)
 	end
-	opened = opened + 1
-	if marked > 0 or opened >= SWEEP_AFTER then
-		opened = 0
-		sweep()
-	end
-	local req = setmetatable({ number = number, key = -1, touched = false }, request_meta)
+	local req = setmetatable({ number = number, key = -1, touched = false, queries = false },
+		request_meta)
 	live[slot] = req
 	return req
 end
@@ -417,7 +418,7 @@ function M.make_hook(hook, fn)
 			if not packet then
 				packet = M.live_packet(req, kind)
 				rawset(req, kind, packet)
-				req.touched = true
+				req.touched = req.touched or true
 			end
 			return fn(state, req, packet)
 		end
@@ -436,18 +437,30 @@ function M.make_filters(numbers)
 	return list
 end
 
--- For the program: the first of some filters that selects the request, and its action described.
-function M.run_filters(list, slot, number, key)
+-- For the program: the first of some filters that selects the request. `name`, `rtype` and `class`:
+-- the question, while there is no query.
+local chosen
+function M.run_filters(_, slot, number, key, list, name, rtype, class)
 	begin_hook()
 	local req = handle(slot, number, key)
-	local current = req:current()
+	local current
+	if name then
+		current = make_query(req, key, 0, name, rtype, class)
+	else
+		current = req:current()
+	end
 	for i = 1, #list do
 		local action = list[i](req, current)
-		if action ~= nil and action ~= false then
-			return i, M.describe_action(action, 'a function in policy.add()')
+		if action then
+			chosen = action
+			return i
 		end
 	end
-	return nil
+end
+
+-- For the program: the action of that filter, described.
+function M.chosen_action()
+	return (M.describe_action(chosen, 'a function in policy.add()'))
 end
 
 -- For the program: an action that is a function; the state that follows, or nothing.

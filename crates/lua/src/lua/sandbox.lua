@@ -19,12 +19,19 @@ local assign = {
 	debugging = merge 'debugging',
 }
 
-local sandbox = setmetatable({}, {
-	__index = G,
+-- These groups stand beside the table of globals, so that an assignment to one is noticed; all
+-- other names are found in it at once.
+local groups = {}
+for key in pairs(assign) do
+	groups[key] = rawget(G, key)
+	G[key] = nil
+end
+setmetatable(G, {
+	__index = groups,
 	__newindex = function (_, key, value)
 		local extend = assign[key]
 		if not extend then
-			G[key] = value
+			rawset(G, key, value)
 		elseif type(value) ~= 'table' then
 			M.fail(string.format('%s is a group of settings: assign a table, %s = { … }', key, key))
 		else
@@ -32,8 +39,7 @@ local sandbox = setmetatable({}, {
 		end
 	end,
 })
-G._G = sandbox
-M.sandbox = sandbox
+G._G = G
 
 -- Error values.
 
@@ -59,6 +65,9 @@ end
 -- All names that a word in an error may have been meant for.
 local function all_names()
 	local names = M.names(G)
+	for _, name in ipairs(M.names(groups)) do
+		names[#names + 1] = name
+	end
 	for _, group in ipairs { 'net', 'cache', 'modules', 'worker', 'event', 'trust_anchors', 'policy',
 		'kres' } do
 		for _, name in ipairs(M.names(G[group] or {})) do
@@ -115,7 +124,7 @@ function M.eval(line)
 		return true, (kind == 'string' or kind == 'number') and tostring(last) or ''
 	end
 	M.begin_run('command')
-	return finish(M.xpcall(setfenv(chunk, sandbox), M.explain))
+	return finish(M.xpcall(chunk, M.explain))
 end
 
 -- For the program: a configuration file. Returns whether it went well, and what went wrong.
@@ -136,7 +145,7 @@ function M.run_file(path, name)
 		return false, M.show_source(err, text, name)
 	end
 	local place = ''
-	local ok, result = xpcall(setfenv(chunk, sandbox), function (e)
+	local ok, result = xpcall(chunk, function (e)
 		if type(e) == 'string' and not e:find('\nstack traceback:', 1, true) then
 			local trace = M.traceback(2)
 			local _, frames = trace:gsub('\n\t[^%[]', '')
@@ -197,8 +206,5 @@ function M.check_groups()
 		end
 	end
 end
-
--- From here on code sees the sandbox as its globals, also in coroutines and loaded files.
-setfenv(0, sandbox)
 
 return M

@@ -15,7 +15,7 @@ fn an_endless_command_is_stopped() {
     check_refused(
         &world,
         &[
-            ("while true do end", "stopped after 200 million instructions"),
+            ("while true do end", "stopped after 2000 ms of processor time"),
             ("while true do pcall(function () while true do end end) end", "stopped after"),
             (
                 "while true do coroutine.resume(coroutine.create(function () while true do end end)) end",
@@ -42,7 +42,7 @@ fn an_endless_callback_is_stopped_and_named_in_the_log() {
     let messages = world.host.messages.borrow();
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert!(messages[0].starts_with("[system] err error: [string \"event.recurrent("));
-    assert!(messages[0].contains("stopped after 50 million instructions"), "{}", messages[0]);
+    assert!(messages[0].contains("stopped after 500 ms of processor time"), "{}", messages[0]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod recording;
 mod world;
 
 mod budget;
+mod bundled;
 mod cache;
 mod configurations;
 mod console;

@@ -783,8 +783,8 @@ impl Modules for RecordingHost {
 }
 
 impl Policy for RecordingHost {
-    fn policy_add(&self, id: RuleId, rule: &Rule, post: bool) -> Result<(), HostError> {
-        self.rules.borrow_mut().push((id, rule.clone(), post));
+    fn policy_add(&self, id: RuleId, rule: &Rule, list: RuleList) -> Result<(), HostError> {
+        self.rules.borrow_mut().push((id, rule.clone(), list == RuleList::After));
         Ok(())
     }
 
@@ -792,6 +792,11 @@ impl Policy for RecordingHost {
         let before = self.rules.borrow().len();
         self.rules.borrow_mut().retain(|(known, ..)| *known != id);
         self.rules.borrow().len() < before
+    }
+
+    fn policy_suspend(&self, id: RuleId, suspended: bool) -> bool {
+        self.did(format!("policy_suspend {} {suspended}", id.0));
+        self.rules.borrow().iter().any(|(known, ..)| *known == id)
     }
 
     fn policy_hits(&self, id: RuleId) -> u64 {

@@ -30,6 +30,9 @@ impl Subject {
     }
 
     fn admits(&mut self, entry: &Entry, ctx: &RequestContext<'_>) -> bool {
+        if entry.suspended.get() {
+            return false;
+        }
         match &entry.rule.client {
             None => true,
             Some(Client::Source(network)) => network.contains(ctx.request.client.peer.ip()),
@@ -67,6 +70,10 @@ pub(super) fn evaluate(
     let mut at = 0;
     while let Some(entry) = entries.get(at) {
         at += 1;
+        if entry.rule.client.is_some() && helpers.list != List::View {
+            // The classes of clients are made of the rules of `view` alone.
+            ctx.request.shareable = false;
+        }
         if !subject.admits(entry, ctx) {
             continue;
         }
