@@ -268,6 +268,8 @@ policy = {}
 
 function policy.ANSWER(rtable, nodata) end
 
+function policy.COMBINE(list) end
+
 function policy.DEBUG_ALWAYS(state, req) end
 
 function policy.DEBUG_CACHE_MISS(state, req) end
@@ -346,6 +348,10 @@ view.dst = nil
 
 ---@type table
 view.key = nil
+
+function view.rule_dst(action, subnet) end
+
+function view.rule_src(action, subnet) end
 
 ---@type table
 view.src = nil
@@ -508,6 +514,7 @@ function pkt:towire() end
 
 ---@class kres.query
 ---@field flags any
+---@field id any
 ---@field parent any
 ---@field zone_cut any
 local query = {}

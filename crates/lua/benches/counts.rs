@@ -127,7 +127,7 @@ impl Bench {
         };
         for _ in 0..repetitions {
             self.now.mono.0 += 10_000;
-            self.resolver.handle_request(self.now, client.clone(), black_box(&self.wire));
+            self.resolver.handle_request(self.now, client, black_box(&self.wire));
             while let Some(action) = self.resolver.poll_action() {
                 assert!(matches!(action, Action::Respond { .. }));
             }

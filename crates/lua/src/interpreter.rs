@@ -121,6 +121,9 @@ impl Interpreter {
         set_paths(&lua, state.host.as_ref())?;
         let raw = bindings::register(&lua, &state)?;
         raw.raw_set("bundled", lua.create_table_from(BUNDLED)?)?;
+        // SAFETY: the function keeps to the rules of those that LuaJIT calls; see there.
+        let current_query = unsafe { lua.create_c_function(call::current_query)? };
+        raw.raw_set("current_query", current_query)?;
         raw.raw_set("budget", state.budget.describe(&lua)?)?;
         let globals = lua.globals();
         let support = include_str!("lua/support.lua");
@@ -132,7 +135,8 @@ impl Interpreter {
         }
         budget::register(&lua, internals.get("overrun")?)?;
         let forget = internals.get("forget_request")?;
-        let door = Rc::new(Door::new(lua.weak(), Rc::clone(&state.budget), forget));
+        let forget_stop = internals.get("forget_stop")?;
+        let door = Rc::new(Door::new(lua.weak(), Rc::clone(&state.budget), forget, forget_stop));
         state.door.set(Rc::clone(&door)).unwrap_or_default();
         Ok(Self {
             eval: internals.get("eval")?,

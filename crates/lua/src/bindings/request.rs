@@ -16,6 +16,7 @@ use super::settings::flag_of;
 use super::{Binding, Call};
 use crate::convert::{Answer, Args, Failure};
 use crate::flags::QueryFlag;
+use crate::interpreter::call;
 use crate::interpreter::lent::{self, View};
 use crate::layer::{kept, query_key, state_number};
 
@@ -32,6 +33,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     row("state", "req.state", "the state that the hook was given", state),
     row("rank", "req.rank", "how far the response is trusted", rank),
     row("all_cached", "req:all_from_cache()", "whether nothing was asked upstream", all_cached),
+    row("number", "req.uid", "the number of a request", number),
     row("dead", "req", "requests that are over", dead),
     row("mark", "req:vars()", "have the end of the request noted", mark),
     row("push", "req:push(name, type, class, flags)", "resolve something first", push),
@@ -63,12 +65,24 @@ const fn row(
 const GONE: &str = "the request is over, or nothing of it is being worked on now: requests, \
                     queries and packets can be used in hooks and rules only, while they run";
 
-/// Works on the request that the first argument names.
+fn number_of(args: &Args) -> Option<u32> {
+    match args.value(0) {
+        Value::LightUserData(handle) => call::number_of(handle),
+        _ => None,
+    }
+}
+
+/// `number(request)`: nothing for other light userdata.
+fn number(call: &Call<'_>, args: &Args) -> Answer {
+    call.ok(number_of(args))
+}
+
+/// Works on the request that the first argument is the handle of.
 fn with<R>(
     args: &Args,
     use_it: impl FnOnce(&mut View<'_>) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let number = args.integer(0).and_then(|number| u32::try_from(number).ok());
+    let number = number_of(args);
     lent::with(|mut view| match number == Some(view.request.id.number) {
         true => use_it(&mut view),
         false => Err(GONE.into()),
@@ -283,9 +297,14 @@ fn all_cached(call: &Call<'_>, args: &Args) -> Answer {
     with(args, |view| call.ok(view.request.cached))
 }
 
-/// `dead()`: slot and number of marked requests that have ended, one after the other.
+/// `dead()`: handle and slot of marked requests that have ended, one after the other.
 fn dead(call: &Call<'_>, _args: &Args) -> Answer {
-    let list: Vec<u32> = kept::take_over().into_iter().flat_map(|(a, b)| [a, b]).collect();
+    let over = kept::take_over().into_iter();
+    let list: Vec<Value> = over
+        .flat_map(|(slot, number)| {
+            [Value::LightUserData(call::handle(number)), Value::Integer(slot.into())]
+        })
+        .collect();
     call.ok(list)
 }
 

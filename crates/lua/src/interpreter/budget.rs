@@ -105,6 +105,11 @@ impl Budget {
         Ok(table)
     }
 
+    /// Has a run been stopped, and the prelude not been told to forget it?
+    pub(super) fn was_stopped(&self) -> bool {
+        self.watch.stopped.load(Ordering::Relaxed) != 0
+    }
+
     /// Begins a run, which ends with what is returned. Within another run nothing begins.
     pub(crate) fn begin(&self, kind: Kind) -> Run {
         let watch = self.watch;
@@ -115,7 +120,6 @@ impl Budget {
                 Kind::Callback => CALLBACK_TICKS,
                 Kind::Hook => HOOK_TICKS,
             };
-            watch.stopped.store(0, Ordering::Relaxed);
             watch.bound.store(ticks, Ordering::Relaxed);
             watch.left.store(ticks, Ordering::Relaxed);
         }

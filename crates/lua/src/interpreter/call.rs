@@ -5,14 +5,35 @@ use std::rc::Rc;
 
 use dns::Question;
 use mlua::ffi::{self, lua_State};
-use mlua::{Function, IntoLua, Table, Value, WeakLua};
+use mlua::{Function, IntoLua, LightUserData, Table, Value, WeakLua};
 
-use super::budget::{Budget, Kind};
-use super::lent::{View, lend};
+use super::budget::{Budget, Kind, Run};
+use super::lent::{self, View, lend};
 use crate::layer::{kept, query_key, state_number};
+
+/// Handles of requests are light userdata: the number with this bit above it, so that none is a
+/// pointer to anything.
+const HANDLE: usize = 1 << 33;
+
+/// The handle of a request, by its number.
+pub(crate) fn handle(number: u32) -> LightUserData {
+    LightUserData(std::ptr::without_provenance_mut(HANDLE | number as usize))
+}
+
+/// The number of the request that a handle stands for.
+pub(crate) fn number_of(handle: LightUserData) -> Option<u32> {
+    let address = handle.0.addr();
+    (address & HANDLE != 0).then(|| u32::try_from(address & !HANDLE).ok()).flatten()
+}
 
 /// The slots of Lua's stack that a call needs: the function, its arguments, and what it calls.
 const SLOTS: c_int = 20;
+
+/// What a function of the prelude is called with.
+enum Argument {
+    Number(i64),
+    Request(u32),
+}
 
 /// What a hook is given beside the state, its request and its query.
 pub(crate) enum Tail<'a> {
@@ -29,12 +50,19 @@ pub(crate) struct Door {
     budget: Rc<Budget>,
     /// The prelude's function that empties the handles of a request which is over.
     forget: Function,
+    /// And the one that forgets that a run has been stopped.
+    forget_stop: Function,
 }
 
 impl Door {
     /// A way into this state.
-    pub(super) fn new(lua: WeakLua, budget: Rc<Budget>, forget: Function) -> Door {
-        Door { lua, budget, forget }
+    pub(super) fn new(
+        lua: WeakLua,
+        budget: Rc<Budget>,
+        forget: Function,
+        forget_stop: Function,
+    ) -> Door {
+        Door { lua, budget, forget, forget_stop }
     }
 
     /// Lends what the hook works on and calls its function with the state, slot and number of the
@@ -46,25 +74,35 @@ impl Door {
         function: &Function,
         tail: Tail<'_>,
     ) -> mlua::Result<Option<i64>> {
-        let _run = self.budget.begin(Kind::Hook);
-        // As many as there are marks, which requests under way carry, each one.
-        while let Some((slot, number)) = kept::pop() {
-            self.call(&self.forget, &[slot.into(), number.into()], &Tail::Nothing)?;
-        }
+        let _run = self.begin()?;
         let id = view.request.id;
         let arguments = [
-            state_number(view.state).into(),
-            id.slot().into(),
-            id.number.into(),
-            query_key(view.query.as_deref()).into(),
+            Argument::Number(state_number(view.state).into()),
+            Argument::Request(id.number),
+            Argument::Number(id.slot().into()),
+            Argument::Number(query_key(view.query.as_deref()).into()),
         ];
         lend(view, || self.call(function, &arguments, &tail))
+    }
+
+    /// Begins the run of a hook.
+    pub(super) fn begin(&self) -> mlua::Result<Run> {
+        if self.budget.was_stopped() {
+            self.call(&self.forget_stop, &[], &Tail::Nothing)?;
+        }
+        let run = self.budget.begin(Kind::Hook);
+        // As many as there are marks, which requests under way carry, each one.
+        while let Some((slot, number)) = kept::pop() {
+            let arguments = [Argument::Request(number), Argument::Number(slot.into())];
+            self.call(&self.forget, &arguments, &Tail::Nothing)?;
+        }
+        Ok(run)
     }
 
     fn call(
         &self,
         function: &Function,
-        numbers: &[i64],
+        arguments: &[Argument],
         tail: &Tail<'_>,
     ) -> mlua::Result<Option<i64>> {
         let lua = self.lua.try_upgrade().ok_or_else(|| mlua::Error::runtime("Lua has ended"))?;
@@ -78,8 +116,15 @@ impl Door {
                 }
                 let top = ffi::lua_gettop(state);
                 function.push_into_stack(raw)?;
-                for number in numbers {
-                    ffi::lua_pushinteger(state, *number as ffi::lua_Integer);
+                for argument in arguments {
+                    match argument {
+                        Argument::Number(number) => {
+                            ffi::lua_pushinteger(state, *number as ffi::lua_Integer);
+                        }
+                        Argument::Request(number) => {
+                            ffi::lua_pushlightuserdata(state, handle(*number).0);
+                        }
+                    }
                 }
                 if let Tail::Filters { list, question } = tail {
                     list.push_into_stack(raw)?;
@@ -87,8 +132,8 @@ impl Door {
                         push_question(state, question);
                     }
                 }
-                let arguments = ffi::lua_gettop(state) - top - 1;
-                if ffi::lua_pcall(state, arguments, 1, 0) == ffi::LUA_OK {
+                let count = ffi::lua_gettop(state) - top - 1;
+                if ffi::lua_pcall(state, count, 1, 0) == ffi::LUA_OK {
                     let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
                     let number = is_number.then(|| ffi::lua_tointeger(state, -1) as i64);
                     ffi::lua_settop(state, top);
@@ -102,6 +147,77 @@ impl Door {
                 })
             }
         })
+    }
+}
+
+/// What is known of a query, and a copy of its name, so that nothing is borrowed when Lua is asked for
+/// memory.
+struct Known {
+    numbers: [i32; 4],
+    parent: Option<i32>,
+    name: [u8; NAME_OCTETS_MAX],
+    length: usize,
+}
+
+/// Names are at most this long (RFC 1035 §2.3.4).
+const NAME_OCTETS_MAX: usize = 255;
+
+/// The query of the running hook, or the question of the request before there is one; `None` if this
+/// request is not lent, or has no query any more.
+fn known_current(number: u32) -> Option<Known> {
+    lent::with(|view| {
+        if view.request.id.number != number {
+            return None;
+        }
+        kept::mark(view.request);
+        let plan = &view.request.plan;
+        let query = view.query.as_deref().or_else(|| plan.current());
+        let question = &view.request.question;
+        let (name, numbers, parent) = match query {
+            Some(query) => {
+                let key = query_key(Some(query));
+                let parent = query.parent.and_then(|id| plan.query(id));
+                (
+                    &query.name,
+                    [key, query.id.0.into(), query.rtype.0.into(), query.class.0.into()],
+                    parent.map(|query| query_key(Some(query))),
+                )
+            }
+            None if plan.pushed() > 0 => return None,
+            None => {
+                let (rtype, class) = (question.rtype.0.into(), question.class.0.into());
+                (&question.name, [query_key(None), 0, rtype, class], None)
+            }
+        };
+        let wire = name.as_wire();
+        let mut copy = [0; NAME_OCTETS_MAX];
+        copy.get_mut(..wire.len())?.copy_from_slice(wire);
+        Some(Known { numbers, parent, name: copy, length: wire.len() })
+    })
+    .flatten()
+}
+
+/// For the prelude: key, uid, name, type, class and the key of the parent of the query that the hook of
+/// a request is about; nothing if there is none.
+pub(super) unsafe extern "C-unwind" fn current_query(state: *mut lua_State) -> c_int {
+    // SAFETY: LuaJIT calls this with a state of its own and room for twenty values on its stack. Lua
+    // may leave by an error when memory ends; there is nothing to drop by then.
+    unsafe {
+        let pointer = ffi::lua_touserdata(state, 1);
+        let known = number_of(LightUserData(pointer)).and_then(known_current);
+        let Some(Known { numbers: [key, uid, rtype, class], parent, name, length }) = known else {
+            return 0;
+        };
+        ffi::lua_pushinteger(state, key as ffi::lua_Integer);
+        ffi::lua_pushinteger(state, uid as ffi::lua_Integer);
+        ffi::lua_pushlstring(state, name.as_ptr().cast(), length);
+        ffi::lua_pushinteger(state, rtype as ffi::lua_Integer);
+        ffi::lua_pushinteger(state, class as ffi::lua_Integer);
+        match parent {
+            Some(parent) => ffi::lua_pushinteger(state, parent as ffi::lua_Integer),
+            None => ffi::lua_pushnil(state),
+        }
+        6
     }
 }
 

@@ -7,6 +7,7 @@ use mlua::Function;
 use resolve::{Client, ClientProtocol, Hooks, Layer, RequestContext, State};
 
 use super::budget::{Budget, Kind};
+use super::call::handle;
 use super::lent::{View, lend};
 use super::{Interpreter, InterpreterError, message};
 use crate::host::{Host, LogLevel, QueryId};
@@ -69,9 +70,9 @@ impl Layer for QueryCallbacks {
         if let Some(id) = self.id(ctx) {
             let _run = self.budget.begin(Kind::Callback);
             let view = View::of_request(ctx, Phase::Begin, state);
-            let (slot, number) = (view.request.id.slot(), view.request.id.number);
+            let (slot, request) = (view.request.id.slot(), handle(view.request.id.number));
             let key = query_key(view.query.as_deref());
-            self.report(lend(view, || self.begin.call((id.0, slot, number, key))));
+            self.report(lend(view, || self.begin.call((id.0, request, slot, key))));
         }
         state
     }
@@ -81,10 +82,10 @@ impl Layer for QueryCallbacks {
             let wire = (!ctx.request.response.silent).then(|| ctx.response_wire());
             let _run = self.budget.begin(Kind::Callback);
             let view = View::of_request(ctx, Phase::Finish, state);
-            let (slot, number) = (view.request.id.slot(), view.request.id.number);
+            let (slot, request) = (view.request.id.slot(), handle(view.request.id.number));
             let key = query_key(view.query.as_deref());
             let octets = wire.map(mlua::BString::from);
-            self.report(lend(view, || self.end.call((id.0, slot, number, key, octets))));
+            self.report(lend(view, || self.end.call((id.0, request, slot, key, octets))));
         }
         state
     }

@@ -5,8 +5,7 @@ use mlua::{Table, Value};
 use resolve::core::Core;
 use resolve::{RequestContext, State};
 
-use super::budget::Kind;
-use super::call::Tail;
+use super::call::{self, Tail};
 use super::lent::{self, View, lend};
 use super::{Interpreter, message};
 use crate::bindings::{self, Call};
@@ -88,12 +87,12 @@ impl Interpreter {
         state: State,
         post: bool,
     ) -> Result<Option<State>, RuleFault> {
-        let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
+        let (slot, request) = (ctx.request.id.slot(), call::handle(ctx.request.id.number));
         let view = View::of_request(ctx, phase(post), state);
         let key = query_key(view.query.as_deref());
-        let _run = self.state.budget.begin(Kind::Hook);
+        let _run = self.door.begin()?;
         let run =
-            || self.run_action.call::<Value>((function.0, state_number(state), slot, number, key));
+            || self.run_action.call::<Value>((function.0, state_number(state), request, slot, key));
         let next = lend(view, run)?;
         Ok((!next.is_nil()).then(|| state_from(&next, state)))
     }
@@ -106,11 +105,11 @@ impl Interpreter {
         ctx: &mut RequestContext<'_>,
         state: State,
     ) -> Result<bool, RuleFault> {
-        let (slot, number) = (ctx.request.id.slot(), ctx.request.id.number);
+        let (slot, request) = (ctx.request.id.slot(), call::handle(ctx.request.id.number));
         let view = View::of_request(ctx, Phase::Finish, state);
         let key = query_key(view.query.as_deref());
-        let _run = self.state.budget.begin(Kind::Hook);
-        let run = || self.run_test.call::<bool>((function.0, slot, number, key));
+        let _run = self.door.begin()?;
+        let run = || self.run_test.call::<bool>((function.0, request, slot, key));
         Ok(lend(view, run)?)
     }
 }

@@ -23,33 +23,23 @@ function M.overrun()
 	error(stopped, 2)
 end
 
--- For the other parts: what follows is a `kind` of run of its own.
-function M.begin_run(kind)
-	M.forget_requests()
+-- For the other parts: from here on there is as much time as for a `kind` of run.
+function M.prolong_run(kind)
 	local bound = budget[kind]
 	watch[1], watch[0], watch[2] = bound, bound, 0
 	stopped = nil
 end
 
--- The same for hooks, whose bound the program has set.
-function M.begin_hook()
-	stopped = nil
+-- For the other parts: what follows is a `kind` of run of its own, outside of any request.
+function M.begin_run(kind)
+	M.forget_requests()
+	M.prolong_run(kind)
 end
 
--- Makes hooks of functions (state, req): `live` and `open` are the handles of requests, see there.
--- Here, so that nothing has to be called for the bound.
-function M.hook_maker(live, open)
-	return function (fn)
-		return function (state, slot, number, key)
-			stopped = nil
-			local req = live[slot]
-			if not req or req.number ~= number then
-				req = open(slot, number)
-			end
-			req.key = key
-			return fn(state, req)
-		end
-	end
+-- For the program: a run has been stopped, and now there is another.
+function M.forget_stop()
+	watch[2] = 0
+	stopped = nil
 end
 
 -- For the program: the configuration has been read. Compiled code would not be stopped.

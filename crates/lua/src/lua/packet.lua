@@ -318,5 +318,5 @@ end
 -- A message of a request: 'answer', 'reply' or 'ask'.
 function M.live_packet(req, kind)
 	return wrap_packet(setmetatable(
-		{ number = req.number, kind = kind, section_number = 0, limit = 65535 }, live_meta))
+		{ number = req, kind = kind, section_number = 0, limit = 65535 }, live_meta))
 end

@@ -1,5 +1,5 @@
--- Requests and queries as hooks, rules and callbacks see them: handles that find their request by
--- its number. A handle of a request that is over raises an error.
+-- Requests and queries as hooks, rules and callbacks see them. Those of a request that is over raise
+-- an error.
 local M, G = ...
 local raw = M.raw._request
 local bit = require('bit')
@@ -14,21 +14,63 @@ local apply, push_query, set_error = wrap 'apply', wrap 'push', wrap 'set_error'
 local list_selected, unselect = wrap 'selected', wrap 'unselect'
 local get_state, get_rank = wrap 'state', wrap 'rank'
 local all_cached, has_edns, mark = wrap 'all_cached', wrap 'has_edns', wrap 'mark'
+local number_of = M.wrap(raw.number)
+local find_current = M.raw.current_query
 
--- Requests under way, by their place; a place is used anew when its request is over.
-local live = {}
--- How many of them have fields in their handles that are to be taken out at the end.
+-- A request is a number that the program knows, as light userdata: making one costs nothing. What is
+-- remembered about it lies in a table that is made when something is. Only the request that is being
+-- worked on can be used; these are it, its place, and the key of the query that a hook is about.
+local running, running_slot, running_key
+
+-- By place: { req, first = a handle of a query, queries = further ones by key, and fields }.
+local states = {}
+-- How many of them have queries or tables of modules, which are to be taken out at the end.
 local marked = 0
 
-local OVER = 'the request is over'
--- `touched` of a handle: false, true for one with fields to be taken out, and this for one whose end
--- the program tells.
-local NOTED = 'noted'
+local OVER = 'the request is over, or nothing of it is being worked on now: requests, queries and '
+	.. 'packets can be used in hooks and rules only, while they run'
+
+-- Takes the fields out of the handle of a query that is over.
+local function wipe(q)
+	q.request, q.uid, q.sname, q.stype = nil, nil, nil, nil
+	q.sclass, q.name, q.hidden = nil, nil, nil
+	if rawget(q, 'extra') then
+		q.extra = nil
+	end
+end
+
+local function empty(state)
+	if state.noted then
+		marked = marked - 1
+		if state.first then
+			wipe(state.first)
+		end
+		for _, q in pairs(state.queries or {}) do
+			wipe(q)
+		end
+	end
+end
+
+-- What is remembered about a request.
+local function state_of(req)
+	local state = states[running_slot]
+	if state and state.req == req then
+		return state
+	elseif req ~= running then
+		M.refuse(OVER)
+	end
+	if state then
+		empty(state)
+	end
+	state = { req = req, first = false, queries = false, noted = false }
+	states[running_slot] = state
+	return state
+end
 
 -- Counts a request whose end the program tells.
-local function note_end(req)
-	if req.touched ~= NOTED then
-		req.touched = NOTED
+local function note_end(state)
+	if not state.noted then
+		state.noted = true
 		marked = marked + 1
 	end
 end
@@ -88,42 +130,64 @@ function query.write(q, packet)
 	return packet:question(q.sname, q.sclass, q.stype)
 end
 
-local function make_query(req, key, uid, name, rtype, class, parent)
-	local queries = req.queries
-	if not queries then
-		note_end(req)
-		queries = {}
-		req.queries = queries
+-- The handle of a query that has one.
+local function known_query(state, key)
+	local first, queries = state.first, state.queries
+	if first and first.hidden == key then
+		return first
 	end
-	local known = queries[key]
+	return queries and queries[key]
+end
+
+-- The handle of a query; `hidden` is its key.
+local function make_query(req, key, uid, name, rtype, class, parent)
+	local state = state_of(req)
+	local known = known_query(state, key)
 	if known then
 		return known
 	end
 	local q = setmetatable({
-		request = req, uid = uid, sname = name, stype = rtype, sclass = class, id = 0,
-		name = name_of, hidden = key, hidden_parent = parent or false, hidden_flags = false,
+		request = req, uid = uid, sname = name, stype = rtype, sclass = class, name = name_of,
+		hidden = key,
 	}, query_meta)
-	queries[key] = q
+	if parent then
+		rawset(q, 'extra', { parent = parent })
+	end
+	note_end(state)
+	if not state.first then
+		state.first = q
+	else
+		state.queries = state.queries or {}
+		state.queries[key] = q
+	end
 	return q
 end
 
 local function query_of(req, which)
-	local key, uid, name, rtype, class, parent = find_query(req.number, which)
+	local key, uid, name, rtype, class, parent = find_query(req, which)
 	return key and make_query(req, key, uid, name, rtype, class, parent)
 end
 
+function query_fields.id() return 0 end
+
 function query_fields.flags(q)
-	q.hidden_flags = q.hidden_flags or new_flags(q.request.number, q.hidden)
-	return q.hidden_flags
+	local extra = rawget(q, 'extra')
+	if not extra then
+		extra = {}
+		rawset(q, 'extra', extra)
+	end
+	extra.flags = extra.flags or new_flags(q.request, q.hidden)
+	return extra.flags
 end
 
 function query_fields.parent(q)
-	local parent = q.hidden_parent
+	local extra = rawget(q, 'extra')
+	local parent = extra and extra.parent
 	return parent and query_of(q.request, parent)
 end
 
 function query_fields.zone_cut(q)
-	local name = find_cut(q.request.number, q.hidden)
+	local name = find_cut(q.request, q.hidden)
 	return name and { name = name }
 end
 
@@ -139,7 +203,7 @@ function address.len(a) return #a.octets end
 function address.family(a) return #a.octets == 4 and 2 or 10 end
 
 local function source_of(req)
-	local found = find_source(req.number)
+	local found = find_source(req)
 	local kind = found.protocol
 	return {
 		addr = found.peer and setmetatable(found.peer, address),
@@ -175,14 +239,14 @@ end
 
 local function selected(req, section)
 	local at, count = {}, 0
-	for _, set in ipairs(list_selected(req.number, section)) do
+	for _, set in ipairs(list_selected(req, section)) do
 		local rr = G.kres.rrset(set.owner, set.type, set.class, set.ttl)
 		for _, rdata in ipairs(set) do
 			rr:add_rdata(rdata)
 		end
 		at[count] = setmetatable({
 			rr = rr, rank = set.rank, cached = set.cached, qry_uid = set.qry_uid, yielded = false,
-			in_progress = false, dont_cache = false, hidden = { number = req.number, section = section },
+			in_progress = false, dont_cache = false, hidden = { number = req, section = section },
 		}, entry_meta)
 		count = count + 1
 	end
@@ -209,17 +273,18 @@ request_meta.__newindex = function (_, key)
 	M.refuse(string.format("'struct kr_request' has no member '%s' that can be set", tostring(key)))
 end
 request_meta.__tostring = function (req)
-	return string.format('request %05d', req.number % 100000)
+	local number = number_of(req)
+	return number and string.format('request %05d', number % 100000) or 'null'
 end
 
 -- The query that a hook is about; in `begin` the question.
 function request.current(req)
-	local queries = req.queries
-	local known = queries and queries[req.key]
+	local known = known_query(state_of(req), running_key)
 	if known then
 		return known
 	end
-	return query_of(req, 'current')
+	local key, uid, name, rtype, class, parent = find_current(req)
+	return key and make_query(req, key, uid, name, rtype, class, parent)
 end
 
 function request.initial(req) return query_of(req, 'initial') end
@@ -229,18 +294,17 @@ request.first_resolved = request.resolved
 
 -- A table of the module's own that lives as long as the request.
 function request.vars(req)
-	local vars = rawget(req, 'own')
-	if not vars then
-		mark(req.number)
-		note_end(req)
-		vars = {}
-		rawset(req, 'own', vars)
+	local state = state_of(req)
+	if not state.own then
+		mark(req)
+		note_end(state)
+		state.own = {}
 	end
-	return vars
+	return state.own
 end
 
-function request.all_from_cache(req) return all_cached(req.number) end
-function request.ensure_edns(req) return has_edns(req.number) end
+function request.all_from_cache(req) return all_cached(req) end
+function request.ensure_edns(req) return has_edns(req) end
 
 -- The response, for writing; nil if none is to be sent.
 function request.ensure_answer(req)
@@ -252,7 +316,7 @@ end
 
 -- RFC 8914; nil as code stands for "other error".
 function request.set_extended_error(req, code, text)
-	return set_error(req.number, code or G.kres.extended_error.OTHER, text)
+	return set_error(req, code or G.kres.extended_error.OTHER, text)
 end
 
 -- Something that is resolved before the current query goes on; the hook then returns kres.YIELD.
@@ -270,13 +334,14 @@ function request.push(req, name, rtype, class, flags, _)
 			end
 		end
 	end
-	local key = push_query(req.number, name, rtype or G.kres.type.A, class or G.kres.class.IN, list)
-	return make_query(req, key, bit.rshift(key, 8), name, rtype, class or G.kres.class.IN, req.key)
+	local key = push_query(req, name, rtype or G.kres.type.A, class or G.kres.class.IN, list)
+	return make_query(req, key, bit.rshift(key, 8), name, rtype, class or G.kres.class.IN,
+		running_key)
 end
 
 -- For tables of policy: applies a described action, returns the state that follows.
 function request.apply(req, description)
-	return apply(req.number, description)
+	return apply(req, description)
 end
 
 function request.selected_tostring(req)
@@ -295,19 +360,22 @@ end
 -- Adds a field that is made when it is first read.
 local function cached_field(name, make)
 	fields[name] = function (req)
-		local value = make(req)
-		rawset(req, name, value)
-		req.touched = req.touched or true
+		local state = state_of(req)
+		local value = state[name]
+		if value == nil then
+			value = make(req)
+			state[name] = value
+		end
 		return value
 	end
 end
 
-cached_field('options', function (req) return new_flags(req.number, nil) end)
+cached_field('options', function (req) return new_flags(req, nil) end)
 cached_field('qsource', source_of)
 cached_field('answer', function (req) return M.live_packet(req, 'answer') end)
-function fields.state(req) return get_state(req.number) end
-function fields.rank(req) return get_rank(req.number) end
-function fields.uid(req) return req.number end
+function fields.state(req) return get_state(req) end
+function fields.rank(req) return get_rank(req) end
+fields.uid = number_of
 fields.current_query = request.current
 function fields.answ_selected(req) return selected(req, 0) end
 function fields.auth_selected(req) return selected(req, 1) end
@@ -322,7 +390,7 @@ local function list_of(req, keys)
 end
 
 function fields.rplan(req)
-	local pending, resolved = find_keys(req.number)
+	local pending, resolved = find_keys(req)
 	return {
 		pending = list_of(req, pending), resolved = list_of(req, resolved), initial = req:initial(),
 	}
@@ -333,97 +401,56 @@ M.classes.query = { methods = query, fields = query_fields }
 
 -- The life of handles.
 
-local kept_fields = M.set 'number key touched queries'
-
--- Takes the fields out of the handles of a request that is over.
-local function empty(req)
-	if req.touched == NOTED then
-		marked = marked - 1
-		for _, q in pairs(req.queries or {}) do
-			for key in pairs(q) do
-				q[key] = nil
-			end
-		end
-	end
-	for key in pairs(req) do
-		if not kept_fields[key] then
-			req[key] = nil
-		end
-	end
-	req.queries, req.touched = false, false
-end
+-- All light userdata has one table of methods; what else there is of it says that it is none.
+debug.setmetatable(M.raw.budget.watch, request_meta)
 
 -- For the program: a request whose end is to be told is over.
-function M.forget_request(slot, number)
-	local req = live[slot]
-	if req and req.number == number then
-		empty(req)
-		live[slot] = nil
-	end
-end
-
--- The same for those that have ended since the last call.
-local take_dead = M.wrap(raw.dead)
-local function sweep()
-	local dead = take_dead()
-	for i = 1, #dead, 2 do
-		M.forget_request(dead[i], dead[i + 1])
+function M.forget_request(req, slot)
+	local state = states[slot]
+	if state and state.req == req then
+		empty(state)
+		states[slot] = nil
 	end
 end
 
 -- For the other parts: before code runs that may hold handles.
+local take_dead = M.wrap(raw.dead)
 function M.forget_requests()
+	running = nil
 	if marked > 0 then
-		sweep()
+		local dead = take_dead()
+		for i = 1, #dead, 2 do
+			M.forget_request(dead[i], dead[i + 1])
+		end
 	end
 end
 
--- A handle for a request that has none.
-local function open(slot, number)
-	local before = live[slot]
-	if before and before.touched then
-		empty(before)
-	end
-	local req = setmetatable({ number = number, key = -1, touched = false, queries = false },
-		request_meta)
-	live[slot] = req
-	return req
+-- For the other parts: the request that code is about to work on.
+function M.enter_request(req, slot, key)
+	running, running_slot, running_key = req, slot, key
 end
-
-local begin_hook = M.begin_hook
-
-local function handle(slot, number, key)
-	local req = live[slot]
-	if not req or req.number ~= number then
-		req = open(slot, number)
-	end
-	req.key = key
-	return req
-end
-
-M.request_handle = handle
 
 -- Hooks of layers. The third parameter is the packet that the hook is about.
 local packets = { consume = 'reply', produce = 'reply', checkout = 'ask' }
 
-local plain_hook = M.hook_maker(live, open)
-
 function M.make_hook(hook, fn)
 	local kind = packets[hook]
 	if kind then
-		return function (state, slot, number, key)
-			begin_hook()
-			local req = handle(slot, number, key)
-			local packet = rawget(req, kind)
+		return function (state, req, slot, key)
+			running, running_slot, running_key = req, slot, key
+			local remembered = state_of(req)
+			local packet = remembered[kind]
 			if not packet then
 				packet = M.live_packet(req, kind)
-				rawset(req, kind, packet)
-				req.touched = req.touched or true
+				remembered[kind] = packet
 			end
 			return fn(state, req, packet)
 		end
 	end
-	return plain_hook(fn)
+	return function (state, req, slot, key)
+		running, running_slot, running_key = req, slot, key
+		return fn(state, req)
+	end
 end
 
 -- Functions of the operator in rules, by their numbers.
@@ -440,14 +467,13 @@ end
 -- For the program: the first of some filters that selects the request. `name`, `rtype` and `class`:
 -- the question, while there is no query.
 local chosen
-function M.run_filters(_, slot, number, key, list, name, rtype, class)
-	begin_hook()
-	local req = handle(slot, number, key)
+function M.run_filters(_, req, slot, key, list, name, rtype, class)
+	running, running_slot, running_key = req, slot, key
 	local current
 	if name then
 		current = make_query(req, key, 0, name, rtype, class)
 	else
-		current = req:current()
+		current = request.current(req)
 	end
 	for i = 1, #list do
 		local action = list[i](req, current)
@@ -463,14 +489,23 @@ function M.chosen_action()
 	return (M.describe_action(chosen, 'a function in policy.add()'))
 end
 
+-- Runs a function of a rule, which another one may have asked for.
+local function within(req, slot, key, fn, ...)
+	local before, before_slot, before_key = running, running_slot, running_key
+	running, running_slot, running_key = req, slot, key
+	local function back(...)
+		running, running_slot, running_key = before, before_slot, before_key
+		return ...
+	end
+	return back(fn(...))
+end
+
 -- For the program: an action that is a function; the state that follows, or nothing.
-function M.run_action(fn, state, slot, number, key)
-	begin_hook()
-	return M.kept_function(fn)(state, handle(slot, number, key))
+function M.run_action(fn, state, req, slot, key)
+	return within(req, slot, key, M.kept_function(fn), state, req)
 end
 
 -- For the program: a question that a function answers with yes or no.
-function M.run_test(fn, slot, number, key)
-	begin_hook()
-	return M.kept_function(fn)(handle(slot, number, key)) and true or false
+function M.run_test(fn, req, slot, key)
+	return within(req, slot, key, M.kept_function(fn), req) and true or false
 end

@@ -232,9 +232,9 @@ function worker.resolve_pkt(pkt, options, finish, init)
 		finish, init)
 end
 
--- A callback of a query; its error is logged.
+-- A callback of a query, whose request may be the one that is worked on; its error is logged.
 local function call_back(fn, ...)
-	M.begin_run('callback')
+	M.prolong_run('callback')
 	local ok, err = M.xpcall(fn, M.explain, ...)
 	if not ok then
 		M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))
@@ -242,12 +242,12 @@ local function call_back(fn, ...)
 end
 
 -- For the program: the request of the query `id` begins.
-function M.begin_query(id, slot, number, key)
+function M.begin_query(id, req, slot, key)
 	local query = waiting[id]
 	if not query then
 		return
 	end
-	local req = M.request_handle(slot, number, key)
+	M.enter_request(req, slot, key)
 	for _, flag in ipairs(query.flags) do
 		req.options[flag] = true
 	end
@@ -260,11 +260,11 @@ function M.begin_query(id, slot, number, key)
 end
 
 -- For the program: that request ends; `octets` is the answer, nothing if there is none.
-function M.end_query(id, slot, number, key, octets)
+function M.end_query(id, req, slot, key, octets)
 	local query = waiting[id]
 	waiting[id] = nil
 	if query and query.finish then
-		local req = M.request_handle(slot, number, key)
+		M.enter_request(req, slot, key)
 		call_back(query.finish, octets and G.kres.packet(octets) or nil, req)
 	end
 end
@@ -284,6 +284,7 @@ end
 -- For the program: the query `id` is over. Only a request that ended in an unusual way has not
 -- told its callback before.
 function M.finish_query(id, octets)
+	M.begin_run('callback')
 	local query = waiting[id]
 	waiting[id] = nil
 	if query and query.finish then

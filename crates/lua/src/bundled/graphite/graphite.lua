@@ -120,7 +120,7 @@ local function publish()
 	add_lines(lines, prefix .. 'cache', G.cache.stats(), now)
 	add_lines(lines, prefix .. 'worker', G.worker.stats(), now)
 	if G.stats then
-		add_lines(lines, prefix:gsub('%.$', ''), G.stats.list(), now)
+		add_lines(lines, prefix:gsub('%.$', ''), G.stats.list() or {}, now)
 	end
 	for _, octets in ipairs(pieces(lines)) do
 		for at, server in ipairs(settings.servers) do
