@@ -166,6 +166,9 @@ pub(super) fn register(lua: &Lua, overrun: mlua::Function) -> mlua::Result<()> {
 }
 
 /// The hook of a run beyond its bound.
+///
+/// # Safety
+/// For LuaJIT alone, which calls it with a state of its own.
 unsafe extern "C-unwind" fn stop(state: *mut lua_State, _: *mut lua_Debug) {
     // SAFETY: LuaJIT calls this with a state of its own and room for a C function on its stack. The
     // function raises an error, which leaves nothing behind here: there is nothing to drop.

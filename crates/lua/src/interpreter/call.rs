@@ -199,6 +199,9 @@ fn known_current(number: u32) -> Option<Known> {
 
 /// For the prelude: key, uid, name, type, class and the key of the parent of the query that the hook of
 /// a request is about; nothing if there is none.
+///
+/// # Safety
+/// For LuaJIT alone, which calls it with a state of its own.
 pub(super) unsafe extern "C-unwind" fn current_query(state: *mut lua_State) -> c_int {
     // SAFETY: LuaJIT calls this with a state of its own and room for twenty values on its stack. Lua
     // may leave by an error when memory ends; there is nothing to drop by then.

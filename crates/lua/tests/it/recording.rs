@@ -1,4 +1,6 @@
 //! A process that does nothing but remember what Lua asked of it.
+//!
+//! This file is long because it has every method that a process has.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
