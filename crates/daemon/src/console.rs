@@ -6,7 +6,8 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::rc::Rc;
+use std::path::Path;
+use std::rc::{Rc, Weak};
 
 use lua::console::{Session, SessionState};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,7 +20,7 @@ use crate::control::peer::Trusted;
 use crate::limits::CONTROL_STREAMS_MAX;
 use crate::logging::log;
 use crate::os::watch::watch_reading;
-use crate::program::Program;
+use crate::service::Service;
 
 /// After an error that cannot be mended by waiting for the listener: no descriptor, no memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -27,11 +28,38 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Octets read at once.
 const CHUNK_BYTES: usize = 4096;
 
-/// Serves a control socket until the task is ended. `trusted` are those who may give commands.
-pub(crate) async fn serve(program: Rc<Program>, listener: UnixListener, trusted: Trusted) {
+/// A control socket.
+pub(crate) struct ControlListener {
+    listener: UnixListener,
+    /// Those who may give commands.
+    trusted: Trusted,
+    service: Weak<Service>,
+}
+
+impl ControlListener {
+    /// Takes a listening, non-blocking socket; `path` is where it is, if that is known. To be called
+    /// within the runtime.
+    pub(crate) fn new(
+        socket: std::os::unix::net::UnixListener,
+        path: &Path,
+        service: Weak<Service>,
+    ) -> io::Result<ControlListener> {
+        let listener = UnixListener::from_std(socket)?;
+        Ok(ControlListener { listener, trusted: Trusted::of_socket(path), service })
+    }
+
+    /// The socket itself.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+/// Serves a control socket until the task is ended. Sessions go on when another configuration takes
+/// over; their commands are for the one that serves.
+pub(crate) async fn serve(control: Rc<ControlListener>) {
     let open = Rc::new(Cell::new(0));
     loop {
-        let stream = match listener.accept().await {
+        let stream = match control.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 log!(Warning, "contrl", "accepting a session: {error}");
@@ -39,7 +67,7 @@ pub(crate) async fn serve(program: Rc<Program>, listener: UnixListener, trusted:
                 continue;
             }
         };
-        if let Err(text) = trusted.check(&stream) {
+        if let Err(text) = control.trusted.check(&stream) {
             log!(Warning, "contrl", "session turned away: {text}");
             continue;
         }
@@ -48,17 +76,19 @@ pub(crate) async fn serve(program: Rc<Program>, listener: UnixListener, trusted:
             continue;
         }
         open.set(open.get() + 1);
-        let (program, open) = (program.clone(), open.clone());
+        let (service, open) = (control.service.clone(), open.clone());
         spawn_local(async move {
-            let _client_gone = session(&program, stream).await;
+            let _client_gone = session(&service, stream).await;
             open.set(open.get() - 1);
         });
     }
 }
 
 /// One session on a control socket.
-async fn session(program: &Program, mut stream: UnixStream) -> io::Result<()> {
-    let mut session = Session::new(program.is_quiet());
+async fn session(service: &Weak<Service>, mut stream: UnixStream) -> io::Result<()> {
+    let current = || service.upgrade().and_then(|service| service.current());
+    let quiet = service.upgrade().is_some_and(|service| service.setup.options.quiet);
+    let mut session = Session::new(quiet);
     stream.write_all(session.greeting()).await?;
     let mut chunk = [0; CHUNK_BYTES];
     let mut state = SessionState::Open;
@@ -71,8 +101,10 @@ async fn session(program: &Program, mut stream: UnixStream) -> io::Result<()> {
         if count == 0 && state == SessionState::Open {
             return Ok(());
         }
+        let Some(program) = current() else { return Ok(()) };
         state =
             program.handle_console(&mut session, chunk.get(..count).unwrap_or_default(), &mut out);
+        drop(program);
         stream.write_all(&out).await?;
         out.clear();
     }
@@ -92,9 +124,10 @@ pub(crate) fn input_is_usable() -> bool {
 
 /// Reads commands from standard input until the end of it; the service goes on after that. The
 /// input is not made non-blocking, since that would reach other programs with the same terminal.
-pub(crate) async fn interact(program: Rc<Program>) {
-    let mut session = Session::new(program.is_quiet());
-    if !program.is_quiet() {
+pub(crate) async fn interact(service: Rc<Service>) {
+    let quiet = service.setup.options.quiet;
+    let mut session = Session::new(quiet);
+    if !quiet {
         print(b"Interactive mode:\n");
     }
     print(session.greeting());
@@ -102,7 +135,11 @@ pub(crate) async fn interact(program: Rc<Program>) {
     let mut chunk = [0; CHUNK_BYTES];
     let mut state = SessionState::Open;
     let mut out = Vec::new();
-    while state != SessionState::Close && !program.is_quitting() {
+    while state != SessionState::Close {
+        let Some(program) = service.current().filter(|program| !program.is_quitting()) else {
+            return;
+        };
+        drop(program);
         let mut count = 0;
         if state == SessionState::Open {
             let Ok(mut guard) = input.readable().await else { return };
@@ -115,6 +152,7 @@ pub(crate) async fn interact(program: Rc<Program>) {
                 Ok(read) => count = read,
             }
         }
+        let Some(program) = service.current() else { return };
         state =
             program.handle_console(&mut session, chunk.get(..count).unwrap_or_default(), &mut out);
         print(&out);

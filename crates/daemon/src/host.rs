@@ -17,14 +17,17 @@ use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 
 use lua::flags::QueryFlags;
+use lua::host::HostError;
+use nix::unistd::{Gid, User};
 
 use crate::program::Program;
+use crate::service::Service;
 use crate::watches::Watches;
 use crate::worker::Worker;
 
 pub(crate) use anchors::follow as follow_anchors;
 pub(crate) use modules::run as run_modules;
-pub(crate) use network::serve_inherited;
+pub(crate) use network::{serve_again, serve_inherited};
 
 /// The process, as the configuration sees it.
 pub(crate) struct DaemonHost {
@@ -36,6 +39,11 @@ pub(crate) struct DaemonHost {
     worker_count: u32,
     /// The configuration is only looked at: nothing is opened, nobody is asked.
     checking: bool,
+    service: Weak<Service>,
+    /// The program that serves while this one is loaded beside it.
+    beside: RefCell<Option<Rc<Program>>>,
+    /// Whose rights are to be taken when this one takes over.
+    user: RefCell<Option<(User, Gid)>>,
     pub(crate) quitting: Cell<bool>,
     network: network::State,
     cache: cache::State,
@@ -48,14 +56,15 @@ pub(crate) struct DaemonHost {
 }
 
 impl DaemonHost {
-    /// A host for the interpreter. The working directory is the run directory.
+    /// A host for the interpreter. The working directory is the run directory. `beside`: the program
+    /// that serves meanwhile.
     pub(crate) fn new(
         worker: Rc<Worker>,
         watches: Rc<Watches>,
-        run_directory: PathBuf,
-        worker_count: u32,
-        checking: bool,
+        service: &Rc<Service>,
+        beside: Option<Rc<Program>>,
     ) -> DaemonHost {
+        let setup = &service.setup;
         DaemonHost::take_over_layers(&worker);
         let program = Rc::<RefCell<Weak<Program>>>::default();
         let rules = policy::State::new(worker.rules_seed, program.clone());
@@ -63,9 +72,12 @@ impl DaemonHost {
             worker,
             program,
             watches,
-            run_directory,
-            worker_count,
-            checking,
+            run_directory: setup.directory.clone(),
+            worker_count: setup.workers,
+            checking: setup.options.check,
+            service: Rc::downgrade(service),
+            beside: RefCell::new(beside),
+            user: RefCell::default(),
             quitting: Cell::new(false),
             network: network::State::default(),
             cache: cache::State::default(),
@@ -77,9 +89,20 @@ impl DaemonHost {
         }
     }
 
-    /// Where the program that runs commands will be, for tasks that start before it is there.
-    fn program_cell(&self) -> Rc<RefCell<Weak<Program>>> {
-        self.program.clone()
+    /// The program that serves while this one is loaded beside it.
+    fn beside(&self) -> Option<Rc<Program>> {
+        self.beside.borrow().clone()
+    }
+
+    /// This one serves from now on in the place of another: what they share is handed over. On an
+    /// error nothing has changed.
+    pub(crate) fn take_over(&self, other: &DaemonHost) -> Result<(), HostError> {
+        self.take_rights()?;
+        other.worker.listeners.leave_paths_to(&self.worker.listeners);
+        self.worker.listeners.own_paths();
+        self.take_store(other);
+        self.beside.take();
+        Ok(())
     }
 
     /// Makes the program known.

@@ -5,6 +5,7 @@
 
 mod cli;
 mod instances;
+mod reload;
 
 use std::fmt::Display;
 use std::io::{Read, Write};
@@ -90,6 +91,7 @@ fn run(options: &Options) -> Result<u8> {
     match options.command.as_ref() {
         Some(Command::Run { json, code }) => run_code(&mut instances, *json, code),
         Some(Command::Status { json }) => status(&mut instances, *json),
+        Some(Command::Reload) => reload::reload(&mut instances),
         Some(Command::Stop) => stop(&mut instances),
         Some(Command::Check { .. }) | None => bail!("nothing to do; 'kresctl --help' shows what"),
     }

@@ -22,6 +22,7 @@ mod logging;
 #[allow(unsafe_code, reason = "system calls without a safe wrapper")]
 mod os;
 mod program;
+mod service;
 mod signals;
 mod start;
 mod supervisor;

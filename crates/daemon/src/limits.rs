@@ -83,5 +83,18 @@ pub(crate) const STOP_WAIT: Duration = Duration::from_secs(10);
 /// A worker that ends with an error before this could not start; later, it is started again.
 pub(crate) const STARTED_AFTER: Duration = Duration::from_secs(5);
 
+/// A new configuration that is ready waits so long for being taken over by all processes together.
+pub(crate) const PREPARED_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a new configuration may take for the question it is tried with.
+pub(crate) const PROBE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a configuration that was replaced may take for what it has begun: longer than any request
+/// may live.
+pub(crate) const RETIRE_WAIT: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether that is over.
+pub(crate) const RETIRE_LOOK: Duration = Duration::from_millis(50);
+
 /// Memory for what is learnt while no cache is open, in octets.
 pub(crate) const CACHE_BYTES_UNTIL_OPENED: u64 = 1024 * 1024;

@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::task::{AbortHandle, spawn_local};
 use transport::protocol::{PipeLayer, of_kind};
 
+use crate::console::{self, ControlListener};
 use crate::tcp::{self, StreamListener};
 use crate::udp::{self, UdpListener};
 use crate::worker::Worker;
@@ -30,20 +32,78 @@ impl Place {
     }
 }
 
+/// What an endpoint is served on.
+pub(crate) enum Socket {
+    Udp(Rc<UdpListener>),
+    Stream(Rc<StreamListener>),
+    Control(Rc<ControlListener>),
+    /// The configuration is only looked at.
+    Unopened,
+}
+
+impl Socket {
+    /// The same socket once more.
+    fn lend(&self) -> io::Result<Option<OwnedFd>> {
+        let descriptor = match self {
+            Socket::Udp(listener) => listener.descriptor(),
+            Socket::Stream(listener) => listener.descriptor(),
+            Socket::Control(listener) => listener.descriptor(),
+            Socket::Unopened => return Ok(None),
+        };
+        descriptor.try_clone_to_owned().map(Some)
+    }
+
+    fn serve(&self, worker: &Rc<Worker>) -> Option<AbortHandle> {
+        let task = match self {
+            Socket::Udp(listener) => spawn_local(udp::serve(worker.clone(), listener.clone())),
+            Socket::Stream(listener) => spawn_local(tcp::accept(worker.clone(), listener.clone())),
+            Socket::Control(listener) => spawn_local(console::serve(listener.clone())),
+            Socket::Unopened => return None,
+        };
+        Some(task.abort_handle())
+    }
+}
+
 /// An open endpoint; closed when it is dropped.
 struct Endpoint {
     place: Place,
     kind: String,
     freebind: bool,
-    /// Ends the task that serves it, and so closes the socket.
-    task: AbortHandle,
+    socket: Socket,
+    /// Where the socket is from.
+    origin: Origin,
+    /// The file of a UNIX socket goes with this endpoint.
+    owns_path: Cell<bool>,
+    /// Serves it, unless it is only kept open.
+    task: RefCell<Option<AbortHandle>>,
+}
+
+/// Where a socket is from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// Opened for this configuration.
+    Own,
+    /// Opened for the one that serves while this one is loaded beside it.
+    Borrowed,
+    /// Opened by somebody else who started this process.
+    Inherited,
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.task.abort();
-        if let Place::Unix(path) = &self.place {
+        self.pause();
+        if let Place::Unix(path) = &self.place
+            && self.owns_path.get()
+        {
             let _gone_already = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Endpoint {
+    fn pause(&self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
         }
     }
 }
@@ -63,6 +123,8 @@ pub(crate) struct Listeners {
     udp: RefCell<Vec<Option<Rc<UdpListener>>>>,
     /// Endpoints were given at start, beside the configuration.
     given: Cell<bool>,
+    /// Endpoints are served; before, they are only open.
+    serving: Cell<bool>,
 }
 
 impl Listeners {
@@ -133,22 +195,98 @@ impl Listeners {
         before != endpoints.len()
     }
 
-    /// Enters an endpoint that a task serves.
-    pub(crate) fn add(&self, place: Place, kind: &str, freebind: bool, task: AbortHandle) {
-        let endpoint = Endpoint { place, kind: kind.to_owned(), freebind, task };
+    /// Enters an endpoint, which is served as soon as the others are.
+    pub(crate) fn add(
+        &self,
+        worker: &Rc<Worker>,
+        place: Place,
+        kind: &str,
+        freebind: bool,
+        origin: Origin,
+        socket: Socket,
+    ) {
+        let endpoint = Endpoint {
+            owns_path: Cell::new(origin == Origin::Own && !matches!(socket, Socket::Unopened)),
+            place,
+            kind: kind.to_owned(),
+            freebind,
+            socket,
+            origin,
+            task: RefCell::default(),
+        };
+        if self.serving.get() {
+            *endpoint.task.borrow_mut() = endpoint.socket.serve(worker);
+        }
         self.endpoints.borrow_mut().push(endpoint);
+    }
+
+    /// Begins to serve all endpoints.
+    pub(crate) fn begin(&self, worker: &Rc<Worker>) {
+        self.serving.set(true);
+        for endpoint in self.endpoints.borrow().iter() {
+            if endpoint.task.borrow().is_none() {
+                *endpoint.task.borrow_mut() = endpoint.socket.serve(worker);
+            }
+        }
+    }
+
+    /// Ends serving; everything stays open, so that answers can leave.
+    pub(crate) fn pause(&self) {
+        self.serving.set(false);
+        self.endpoints.borrow().iter().for_each(Endpoint::pause);
+    }
+
+    /// The socket of an endpoint of this place and kind once more, if it is open.
+    pub(crate) fn lend(&self, place: &Place, kind: &str) -> io::Result<Option<OwnedFd>> {
+        let endpoints = self.endpoints.borrow();
+        let same = |endpoint: &&Endpoint| endpoint.place == *place && endpoint.kind == kind;
+        endpoints.iter().find(same).map_or(Ok(None), |endpoint| endpoint.socket.lend())
+    }
+
+    /// The sockets that somebody else has opened, once more, with their kinds.
+    pub(crate) fn lend_inherited(&self) -> io::Result<Vec<(OwnedFd, String)>> {
+        let endpoints = self.endpoints.borrow();
+        let inherited = endpoints.iter().filter(|e| e.origin == Origin::Inherited);
+        let mut lent = Vec::new();
+        for endpoint in inherited {
+            if let Some(socket) = endpoint.socket.lend()? {
+                lent.push((socket, endpoint.kind.clone()));
+            }
+        }
+        Ok(lent)
+    }
+
+    /// The files of UNIX sockets that were lent by others are theirs from now on, or were theirs all
+    /// the time.
+    pub(crate) fn leave_paths_to(&self, others: &Listeners) {
+        for endpoint in self.endpoints.borrow().iter() {
+            if others.endpoints.borrow().iter().any(|other| other.place == endpoint.place) {
+                endpoint.owns_path.set(false);
+            }
+        }
+    }
+
+    /// The files of the sockets that this process has opened go with these endpoints.
+    pub(crate) fn own_paths(&self) {
+        for endpoint in self.endpoints.borrow().iter() {
+            endpoint.owns_path.set(endpoint.origin != Origin::Inherited);
+        }
     }
 }
 
 /// Serves queries over UDP on a bound socket.
-pub(crate) fn serve_udp(worker: &Rc<Worker>, socket: UdpSocket, freebind: bool) -> io::Result<()> {
+pub(crate) fn serve_udp(
+    worker: &Rc<Worker>,
+    socket: UdpSocket,
+    freebind: bool,
+    origin: Origin,
+) -> io::Result<()> {
     let listeners = &worker.listeners;
     let number = u32::try_from(listeners.udp.borrow().len()).map_err(io::Error::other)?;
     let listener = Rc::new(UdpListener::new(socket, number)?);
     listeners.udp.borrow_mut().push(Some(listener.clone()));
     let place = Place::Udp(listener.address());
-    let task = spawn_local(udp::serve(worker.clone(), listener)).abort_handle();
-    listeners.add(place, "dns", freebind, task);
+    listeners.add(worker, place, "dns", freebind, origin, Socket::Udp(listener));
     Ok(())
 }
 
@@ -158,11 +296,11 @@ pub(crate) fn serve_tcp(
     socket: TcpListener,
     kind: &str,
     freebind: bool,
+    origin: Origin,
 ) -> io::Result<()> {
     let encrypted = of_kind(kind).any(|def| def.layers.contains(&PipeLayer::Tls));
     let listener = Rc::new(StreamListener::new(socket, encrypted)?);
     let place = Place::Tcp(listener.address());
-    let task = spawn_local(tcp::accept(worker.clone(), listener)).abort_handle();
-    worker.listeners.add(place, kind, freebind, task);
+    worker.listeners.add(worker, place, kind, freebind, origin, Socket::Stream(listener));
     Ok(())
 }

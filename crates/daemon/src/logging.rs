@@ -64,6 +64,29 @@ fn group_bit(tag: &str) -> Option<u64> {
     LOG_GROUPS.iter().position(|(_, known)| *known == tag).map(|position| 1 << position)
 }
 
+/// What is written and where to, as one value.
+#[derive(Clone, Copy)]
+pub(crate) struct Saved(u8, u8, u64);
+
+/// What is in force.
+pub(crate) fn save() -> Saved {
+    Saved(LEVEL.load(Relaxed), TARGET.load(Relaxed), GROUPS.load(Relaxed))
+}
+
+/// Puts it in force again.
+pub(crate) fn restore(saved: Saved) {
+    LEVEL.store(saved.0, Relaxed);
+    TARGET.store(saved.1, Relaxed);
+    GROUPS.store(saved.2, Relaxed);
+}
+
+/// As the program starts.
+pub(crate) fn reset(verbose: bool) {
+    set_level(if verbose { Level::Debug } else { Level::Notice });
+    set_target(Target::Stderr);
+    GROUPS.store(0, Relaxed);
+}
+
 /// Would a message of this group and level be written?
 pub(crate) fn is_enabled(tag: &str, level: Level) -> bool {
     level as u8 <= LEVEL.load(Relaxed)

@@ -1,35 +1,107 @@
 //! The worker and the interpreter together: commands, timers and events of the configuration.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use lua::Interpreter;
 use lua::console::{Session, SessionState};
 use lua::host::QueryId;
+use lua::{Interpreter, QueryCallbacks};
 use resolve::Mono;
 use tokio::sync::Notify;
+use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Duration, MissedTickBehavior, interval, sleep_until};
 
-use crate::host::DaemonHost;
+use crate::host::{DaemonHost, follow_anchors, run_modules};
+use crate::logging::Saved;
 use crate::token::as_module_question;
+use crate::worker::Worker;
+use crate::{alarm, upstream};
 
-/// A configured process.
+/// A configuration with everything that serves by it.
 pub(crate) struct Program {
     pub(crate) host: Rc<DaemonHost>,
     pub(crate) interpreter: Interpreter,
-    quiet: bool,
     /// Lua was entered: its next deadline may be another one.
     entered: Notify,
+    /// What asks upstreams and keeps deadlines.
+    engine: Tasks,
+    /// What acts on behalf of the configuration.
+    duties: Tasks,
+    /// What the configuration has said about the log, if it is not in force yet.
+    log: Cell<Option<Saved>>,
+}
+
+/// Tasks that end together.
+#[derive(Default)]
+struct Tasks(RefCell<Vec<AbortHandle>>);
+
+impl Tasks {
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.0.borrow_mut().push(spawn_local(task).abort_handle());
+    }
+
+    fn end(&self) {
+        for task in self.0.take() {
+            task.abort();
+        }
+    }
 }
 
 impl Program {
-    /// A program whose configuration has been loaded.
-    pub(crate) fn new(host: Rc<DaemonHost>, interpreter: Interpreter, quiet: bool) -> Program {
-        Program { host, interpreter, quiet, entered: Notify::new() }
+    /// A program whose configuration has been loaded. It can resolve, and serves nobody yet.
+    pub(crate) fn new(host: Rc<DaemonHost>, interpreter: Interpreter) -> Program {
+        let engine = Tasks::default();
+        engine.spawn(alarm::ring(host.worker.clone()));
+        engine.spawn(upstream::udp::receive(host.worker.clone()));
+        Program {
+            host,
+            interpreter,
+            entered: Notify::new(),
+            engine,
+            duties: Tasks::default(),
+            log: Cell::new(None),
+        }
     }
 
-    /// No prompts?
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
+    /// The worker.
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        &self.host.worker
+    }
+
+    /// Begins to serve clients and to do what the configuration says.
+    pub(crate) fn begin(self: &Rc<Self>) {
+        self.worker().listeners.begin(self.worker());
+        self.duties.spawn(run(self.clone()));
+        self.duties.spawn(maintain(self.clone()));
+        self.duties.spawn(run_modules(self.host.clone()));
+        self.duties.spawn(follow_anchors(self.clone()));
+    }
+
+    /// Takes nothing new from now on; what is under way goes on.
+    pub(crate) fn stop_serving(&self) {
+        self.duties.end();
+        self.worker().listeners.pause();
+    }
+
+    /// Ends everything. What holds itself together is taken apart.
+    pub(crate) fn end(&self) {
+        self.duties.end();
+        self.engine.end();
+        self.interpreter.shutdown();
+        self.worker().listeners.close_all();
+        self.worker().change_resolver(|core| {
+            core.layers_mut().remove(QueryCallbacks::NAME);
+        });
+    }
+
+    /// Keeps what the configuration has said about the log until it takes over.
+    pub(crate) fn set_log(&self, log: Saved) {
+        self.log.set(Some(log));
+    }
+
+    /// What was kept.
+    pub(crate) fn take_log(&self) -> Option<Saved> {
+        self.log.take()
     }
 
     /// Has the end been asked for?
@@ -62,7 +134,7 @@ impl Program {
 const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Looks after the store.
-pub(crate) async fn maintain(program: Rc<Program>) {
+async fn maintain(program: Rc<Program>) {
     let mut ticks = interval(UPKEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -73,7 +145,7 @@ pub(crate) async fn maintain(program: Rc<Program>) {
 }
 
 /// Runs Lua's timers and callbacks.
-pub(crate) async fn run(program: Rc<Program>) {
+async fn run(program: Rc<Program>) {
     let worker = &program.host.worker;
     loop {
         let deadline = program.interpreter.next_deadline();

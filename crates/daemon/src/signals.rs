@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and SIGINT end the program in good order.
+//! Signals: SIGTERM and SIGINT end the program in good order, SIGHUP makes it read its configuration
+//! anew unless it belongs to a terminal.
 
 use std::io;
 
@@ -24,6 +25,26 @@ impl FinalSignals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// SIGHUP, which a program that somebody types into takes as the end of its terminal.
+pub(crate) struct HangUp(Option<Signal>);
+
+impl HangUp {
+    /// Takes the signal over, or leaves it as it is.
+    pub(crate) fn new(take: bool) -> io::Result<HangUp> {
+        Ok(HangUp(take.then(|| signal(SignalKind::hangup())).transpose()?))
+    }
+
+    /// Waits for it.
+    pub(crate) async fn wait(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
         }
     }
 }

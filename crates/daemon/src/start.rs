@@ -8,26 +8,27 @@ use std::rc::Rc;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use clap::error::ErrorKind;
-use lua::host::{Host, Network, QueryId};
+use lua::host::{Host, Network, QueryId, Reload};
 use lua::{Interpreter, InterpreterError};
 use nix::unistd::{AccessFlags, access};
 use resolve::layer::stack::Place;
 use resolve::{Client, Settings};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_local, yield_now};
 
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
-use crate::host::{DaemonHost, follow_anchors, run_modules, serve_inherited};
+use crate::host::{DaemonHost, serve_again, serve_inherited};
 use crate::listeners::Place as Endpoint;
 use crate::logging::{self, Level, log};
-use crate::program::{self, Program};
-use crate::signals::FinalSignals;
+use crate::program::Program;
+use crate::service::{Service, Setup};
+use crate::signals::{FinalSignals, HangUp};
 use crate::supervisor::{self, Role};
 use crate::token::Token;
 use crate::watches::Watches;
 use crate::worker::{Worker, WorkerParts};
-use crate::{alarm, console, control, descriptors, endpoint, os, systemd, upstream};
+use crate::{console, control, descriptors, endpoint, os, systemd};
 
 /// The file that is run without `-c`, if it is there.
 const DEFAULT_CONFIG: &str = "config";
@@ -174,60 +175,103 @@ async fn work(
     interactive: bool,
 ) -> Result<()> {
     let mut signals = FinalSignals::new().context("signals")?;
-    let clock = Clock::start();
-    let settings = Settings { trace: options.verbose, ..Settings::default() };
-    let seed = os::random_seed().context("random numbers of the system")?;
-    let parts = WorkerParts { clock, settings, seed, descriptors };
-    let worker = Rc::new(Worker::new(parts).context("event loop")?);
-    let directory = std::env::current_dir().context("run directory")?;
-    let watches = Rc::new(Watches::new().context("event loop")?);
-    let checking = options.check;
-    let host = Rc::new(DaemonHost::new(worker.clone(), watches, directory, workers, checking));
-
+    let mut hang_up = HangUp::new(!interactive && !options.check).context("signals")?;
+    let service = Rc::new(Service::new(Setup {
+        options: options.clone(),
+        workers,
+        descriptors,
+        clock: Clock::start(),
+        directory: std::env::current_dir().context("run directory")?,
+        counters: Rc::default(),
+        quitting: Rc::default(),
+    }));
     if options.no_io {
         os::sandbox::forbid_io().context("--no-io: this system cannot shut a process in")?;
     }
-    open_from_command_line(&host, options, sockets)?;
-    if !checking {
+    if !options.check {
         make_control_directory()?;
     }
-    let interpreter = configure(&host, options)?;
-    if checking {
+    let program = build(&service, None, sockets).await?;
+    if options.check {
         return Ok(());
     }
-    // After the configuration, which expects to see its own endpoints only.
-    open_control(&host)?;
-    let callbacks = interpreter.query_callbacks(query_of).map_err(|error| anyhow!("{error}"))?;
-    worker.turn("callbacks of queries", |core, _| {
-        let first = core.layers_mut().names().next().map(str::to_owned);
-        let place = first.as_deref().map_or(Place::Last, Place::Before);
-        core.layers_mut().insert(Box::new(callbacks), place)
-    });
-    let program = Rc::new(Program::new(host.clone(), interpreter, options.quiet));
-    host.set_program(&program);
-    worker.apply();
-
-    spawn_local(alarm::ring(worker.clone()));
-    spawn_local(upstream::udp::receive(worker.clone()));
-    spawn_local(program::run(program.clone()));
-    spawn_local(program::maintain(program.clone()));
-    spawn_local(run_modules(host.clone()));
-    spawn_local(follow_anchors(program.clone()));
+    let quits = program.is_quitting();
+    service.begin(program);
     if interactive {
-        spawn_local(console::interact(program.clone()));
+        spawn_local(console::interact(service.clone()));
     }
     systemd::ready();
 
-    if !program.is_quitting() {
+    while !quits {
         tokio::select! {
-            () = signals.wait() => {}
-            () = worker.quit_asked() => {}
+            () = signals.wait() => break,
+            () = service.setup.quitting.notified() => break,
+            () = hang_up.wait() => {
+                if let Err(error) = service.reload(Reload::Now) {
+                    log!(Err, "system", "SIGHUP: {error}");
+                }
+            }
         }
     }
     systemd::stopping();
-    program.interpreter.shutdown();
-    worker.listeners.close_all();
+    service.end();
     Ok(())
+}
+
+/// Loads the configuration. What comes of it can resolve, and serves nobody yet. `beside`: the program
+/// that serves meanwhile, whose sockets and store are used where they are the same.
+pub(crate) async fn build(
+    service: &Rc<Service>,
+    beside: Option<&Rc<Program>>,
+    sockets: Vec<(RawFd, String)>,
+) -> Result<Rc<Program>> {
+    let setup = &service.setup;
+    let options = &setup.options;
+    let worker = Rc::new(
+        Worker::new(WorkerParts {
+            clock: setup.clock,
+            settings: Settings { trace: options.verbose, ..Settings::default() },
+            seed: os::random_seed().context("random numbers of the system")?,
+            descriptors: setup.descriptors,
+            counters: setup.counters.clone(),
+            quitting: setup.quitting.clone(),
+        })
+        .context("event loop")?,
+    );
+    let watches = Rc::new(Watches::new().context("event loop")?);
+    let host = Rc::new(DaemonHost::new(worker.clone(), watches, service, beside.cloned()));
+    let built = load(&host, options, beside, sockets).await;
+    if built.is_err() {
+        worker.listeners.close_all();
+    }
+    built
+}
+
+async fn load(
+    host: &Rc<DaemonHost>,
+    options: &Options,
+    beside: Option<&Rc<Program>>,
+    sockets: Vec<(RawFd, String)>,
+) -> Result<Rc<Program>> {
+    open_from_command_line(host, options, sockets)?;
+    if let Some(beside) = beside {
+        serve_again(host, beside)?;
+    }
+    // The interpreter's errors may hold Lua values, which do not leave the thread; their text may.
+    let interpreter = Interpreter::new(host.clone() as Rc<dyn Host>).map_err(text)?;
+    if let Err(error) = configure(host, &interpreter, options).await {
+        interpreter.shutdown();
+        return Err(error);
+    }
+    let program = Rc::new(Program::new(host.clone(), interpreter));
+    host.set_program(&program);
+    host.worker.apply();
+    Ok(program)
+}
+
+/// The words of an error of the interpreter.
+fn text(error: InterpreterError) -> anyhow::Error {
+    anyhow!("{error}")
 }
 
 /// The query of the configuration that a request from inside is for.
@@ -294,23 +338,41 @@ fn open_control(host: &Rc<DaemonHost>) -> Result<()> {
     if is_open { Ok(()) } else { Ok(host.listen_control(&path)?) }
 }
 
-/// Runs the configuration.
-fn configure(host: &Rc<DaemonHost>, options: &Options) -> Result<Interpreter> {
-    // The interpreter's errors may hold Lua values, which do not leave the thread; their text may.
-    let text = |error: InterpreterError| anyhow!("{error}");
-    let interpreter = Interpreter::new(host.clone() as Rc<dyn Host>).map_err(text)?;
+/// Runs the configuration and opens what it expects to find closed. Clients of the program that
+/// serves meanwhile get their turn in between.
+async fn configure(
+    host: &Rc<DaemonHost>,
+    interpreter: &Interpreter,
+    options: &Options,
+) -> Result<()> {
+    yield_now().await;
     let files = match options.config() {
-        ConfigChoice::Nothing => return Ok(interpreter),
-        ConfigChoice::Files(files) => files,
+        ConfigChoice::Nothing => None,
+        ConfigChoice::Files(files) => Some(files),
         ConfigChoice::Automatic if Path::new(DEFAULT_CONFIG).exists() => {
-            vec![DEFAULT_CONFIG.into()]
+            Some(vec![DEFAULT_CONFIG.into()])
         }
-        ConfigChoice::Automatic => Vec::new(),
+        ConfigChoice::Automatic => Some(Vec::new()),
     };
-    interpreter.load_defaults().map_err(text)?;
-    for file in files {
-        interpreter.run_config(&file).map_err(text)?;
+    if let Some(files) = files {
+        interpreter.load_defaults().map_err(text)?;
+        for file in files {
+            yield_now().await;
+            interpreter.run_config(&file).map_err(text)?;
+        }
+        yield_now().await;
+        interpreter.finish_config().map_err(text)?;
     }
-    interpreter.finish_config().map_err(text)?;
-    Ok(interpreter)
+    if options.check {
+        return Ok(());
+    }
+    // After the configuration, which expects to see its own endpoints only.
+    open_control(host)?;
+    let callbacks = interpreter.query_callbacks(query_of).map_err(text)?;
+    host.worker.turn("callbacks of queries", |core, _| {
+        let first = core.layers_mut().names().next().map(str::to_owned);
+        let place = first.as_deref().map_or(Place::Last, Place::Before);
+        core.layers_mut().insert(Box::new(callbacks), place)
+    });
+    Ok(())
 }

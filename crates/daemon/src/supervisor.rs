@@ -78,7 +78,9 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
 
 /// The signals that the parent waits for.
 fn waited_for() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, Signal::SIGALRM].into_iter().collect()
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD, Signal::SIGALRM]
+        .into_iter()
+        .collect()
 }
 
 /// Blocks signals, so that they are waited for; returns what was blocked before.
@@ -103,6 +105,7 @@ impl Group {
         loop {
             match signals.wait()? {
                 Signal::SIGTERM | Signal::SIGINT => self.stop(0),
+                Signal::SIGHUP => self.send(Signal::SIGHUP),
                 Signal::SIGCHLD => self.collect(),
                 Signal::SIGALRM if self.stopping => self.send(Signal::SIGKILL),
                 Signal::SIGALRM => {

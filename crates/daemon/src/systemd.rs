@@ -18,6 +18,21 @@ pub(crate) fn ready() {
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
 }
 
+/// Tells that the configuration is being read anew.
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => {
+            notify(&[NotifyState::Reloading, now, NotifyState::Status("reading the configuration")])
+        }
+        Err(error) => log!(Warning, "system", "cannot notify the service manager: {error}"),
+    }
+}
+
+/// Tells that this is over, and what came of it.
+pub(crate) fn reloaded(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
 /// Tells that the worker ends.
 pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);

@@ -9,6 +9,7 @@ pub(crate) mod admission;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use resolve::{Client, ClientProtocol, Now};
@@ -48,6 +49,11 @@ impl StreamListener {
     /// The address it is bound to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The socket itself.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.get_ref().as_fd()
     }
 }
 
@@ -121,7 +127,8 @@ struct Secured {
 
 /// One client's connection.
 pub(crate) struct ClientStream {
-    pub(crate) token: Token,
+    /// Another one when another configuration takes over.
+    pub(crate) token: Cell<Token>,
     pub(crate) peer: SocketAddr,
     local: SocketAddr,
     stream: AsyncFd<TcpStream>,
@@ -151,7 +158,7 @@ impl ClientStream {
         limits: ServerLimits,
     ) -> ClientStream {
         ClientStream {
-            token,
+            token: Cell::new(token),
             peer,
             local,
             stream,
@@ -169,12 +176,22 @@ impl ClientStream {
     pub(crate) fn client(&self) -> Client {
         let encrypted = self.tls.is_some();
         let protocol = if encrypted { ClientProtocol::Tls } else { ClientProtocol::Tcp };
-        Client { token: self.token.into(), peer: self.peer, local: self.local, protocol }
+        Client { token: self.token.get().into(), peer: self.peer, local: self.local, protocol }
     }
 
     /// The connection's state machine.
     pub(crate) fn session(&self) -> &RefCell<ServerStream> {
         &self.session
+    }
+
+    /// The task looks at the connection.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Nothing is under way on it, so that another worker can go on with it.
+    fn can_move(&self) -> bool {
+        self.session.borrow().is_idle() && !self.queued.get() && !self.has_output()
     }
 
     /// Ends the connection soon.
@@ -330,7 +347,7 @@ impl ClientStream {
 }
 
 /// Serves a connection until it ends.
-async fn serve(worker: Rc<Worker>, connection: Rc<ClientStream>) {
+async fn serve(mut worker: Rc<Worker>, connection: Rc<ClientStream>) {
     let idle = worker.stream_limits().idle;
     let timer = sleep(idle);
     tokio::pin!(timer);
@@ -339,9 +356,24 @@ async fn serve(worker: Rc<Worker>, connection: Rc<ClientStream>) {
         if connection.is_over(now) {
             break;
         }
+        let successor = worker.successor();
+        if let Some(next) = successor.clone()
+            && connection.can_move()
+        {
+            worker.streams.remove(&connection);
+            next.streams.adopt(&connection);
+            worker = next;
+            let kept = connection.session.borrow().has_kept();
+            if kept && worker.handle_kept(&connection).is_err() {
+                break;
+            }
+            continue;
+        }
         let (reads, sends, deadline) = {
             let session = connection.session.borrow();
-            let reads = session.wants_messages() && !connection.finished.get();
+            // Once it is replaced a worker only answers what it has taken.
+            let wanted = session.wants_messages() && successor.is_none();
+            let reads = wanted && !connection.finished.get();
             (reads, connection.has_output(), connection.deadline())
         };
         // The deadline is asked for when the timer fires, not each time that it changes. It may
@@ -369,7 +401,7 @@ async fn serve(worker: Rc<Worker>, connection: Rc<ClientStream>) {
                 }
             }
             () = connection.changed.notified() => {
-                let kept = connection.session.borrow().has_kept();
+                let kept = connection.session.borrow().has_kept() && worker.successor().is_none();
                 if kept && worker.handle_kept(&connection).is_err() {
                     break;
                 }

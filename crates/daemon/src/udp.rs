@@ -5,7 +5,7 @@ pub(crate) mod mmsg;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
 use resolve::{Client, ClientProtocol};
@@ -47,6 +47,11 @@ impl UdpListener {
     /// The address it is bound to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The socket itself.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.get_ref().as_fd()
     }
 
     /// Takes a batch without waiting.

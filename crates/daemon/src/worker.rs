@@ -66,7 +66,7 @@ pub(crate) struct Worker {
     pub(crate) tls: TlsService,
     pub(crate) upstream: Upstream,
     pub(crate) alarm: Alarm,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Rc<Counters>,
     /// What the resolver is to be set to at the end of the turn.
     settings: RefCell<Settings>,
     settings_changed: Cell<bool>,
@@ -75,11 +75,15 @@ pub(crate) struct Worker {
     stream_limits: Cell<ServerLimits>,
     /// Descriptors for clients' connections and exchanges together.
     descriptors: usize,
-    quitting: Notify,
+    quitting: Rc<Notify>,
+    /// Who goes on with the connections of clients.
+    successor: RefCell<Option<Rc<Worker>>>,
     /// Key of the hashes of lists of names.
     pub(crate) rules_seed: (u64, u64),
     /// Answers to queries from inside the program.
     pub(crate) answers: Answers,
+    /// Queries from inside the program that are under way.
+    internal: Cell<usize>,
     /// Queries that tasks of the program wait for.
     own: own::Waiting,
 }
@@ -119,6 +123,10 @@ pub(crate) struct WorkerParts {
     pub(crate) seed: [u8; 32],
     /// The process's limit of open files.
     pub(crate) descriptors: u64,
+    /// What the process has done so far.
+    pub(crate) counters: Rc<Counters>,
+    /// The end of the process was asked for.
+    pub(crate) quitting: Rc<Notify>,
 }
 
 impl Worker {
@@ -149,15 +157,17 @@ impl Worker {
             tls: TlsService::new(seed_from(&mut random)),
             upstream: Upstream::new(ports)?,
             alarm: Alarm::default(),
-            counters: Counters::default(),
+            counters: parts.counters,
             settings: RefCell::new(parts.settings),
             settings_changed: Cell::new(false),
             changes: RefCell::default(),
             stream_limits: Cell::default(),
             descriptors: descriptors.saturating_sub(DESCRIPTORS_RESERVED),
-            quitting: Notify::new(),
+            quitting: parts.quitting,
+            successor: RefCell::default(),
             rules_seed: (random.next_u64(), random.next_u64()),
             answers: Answers::default(),
+            internal: Cell::new(0),
             own: own::Waiting::default(),
         })
     }
@@ -219,9 +229,15 @@ impl Worker {
         self.quitting.notify_one();
     }
 
-    /// Waits for [`Worker::quit`].
-    pub(crate) async fn quit_asked(&self) {
-        self.quitting.notified().await;
+    /// Who goes on with the connections of clients, once this worker is replaced.
+    pub(crate) fn successor(&self) -> Option<Rc<Worker>> {
+        self.successor.borrow().clone()
+    }
+
+    /// This worker is replaced: its connections move as soon as nothing is under way on them.
+    pub(crate) fn set_successor(&self, worker: Rc<Worker>) {
+        *self.successor.borrow_mut() = Some(worker);
+        self.streams.wake_all();
     }
 
     /// A turn: gives something to the resolver and carries out what it wants. `None`: the step
@@ -354,7 +370,7 @@ impl Worker {
     /// A client's connection has ended.
     pub(crate) fn forget_stream(self: &Rc<Self>, stream: &Rc<ClientStream>) {
         self.streams.remove(stream);
-        let token = stream.token.into();
+        let token = stream.token.get().into();
         self.turn("end of a connection", |core, now| core.handle_client_gone(now, token));
     }
 
@@ -543,8 +559,8 @@ impl Worker {
                     stream.close();
                 }
             }
-            Token::Internal(number) => self.answers.push(number, Some(wire.to_vec())),
-            Token::Own(number) => self.own.finish(number, Some(wire.to_vec())),
+            Token::Internal(number) => self.finish_internal(number, Some(wire.to_vec())),
+            Token::Own(number) => self.finish_own(number, Some(wire.to_vec())),
         }
     }
 
@@ -557,9 +573,24 @@ impl Worker {
                     stream.session().borrow_mut().forget_query();
                 }
             }
-            Token::Internal(number) => self.answers.push(number, None),
-            Token::Own(number) => self.own.finish(number, None),
+            Token::Internal(number) => self.finish_internal(number, None),
+            Token::Own(number) => self.finish_own(number, None),
         }
+    }
+
+    fn finish_internal(&self, number: u32, wire: Option<Vec<u8>>) {
+        self.internal.set(self.internal.get().saturating_sub(1));
+        self.answers.push(number, wire);
+    }
+
+    fn finish_own(&self, number: u32, wire: Option<Vec<u8>>) {
+        self.internal.set(self.internal.get().saturating_sub(1));
+        self.own.finish(number, wire);
+    }
+
+    /// Is there a client that waits for its answer?
+    pub(crate) fn owes_answers(&self) -> bool {
+        self.requests().is_none_or(|requests| requests > self.internal.get())
     }
 
     /// Starts a query from inside the program with further switches for the request; the answer
@@ -578,6 +609,7 @@ impl Worker {
             let step = |core: &mut Resolver, now| {
                 core.handle_request_with(now, client, &wire, flags);
             };
+            worker.internal.set(worker.internal.get() + 1);
             worker.turn("query from inside", step);
         });
     }

@@ -43,7 +43,7 @@ pub use network::{
     TlsFiles,
 };
 pub use policy::{Policy, RuleId, RuleList};
-pub use process::{FdWatch, PeerReply, Process, QueryId, ResolveQuery};
+pub use process::{FdWatch, PeerReply, Process, QueryId, Reload, ReloadState, ResolveQuery};
 pub use settings::{Mode, Settings};
 
 /// All that Lua may ask of the process. Implemented by every type that has the eight parts.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::rc::Rc;
 
 use dns::{Name, Rtype};
 use lua::host::{Cache, CacheRow, HostError};
@@ -14,6 +15,7 @@ use super::DaemonHost;
 use crate::limits::CACHE_BYTES_UNTIL_OPENED;
 use crate::logging::log;
 use crate::os;
+use crate::worker::Worker;
 
 /// What is known of the open cache.
 #[derive(Default)]
@@ -23,6 +25,8 @@ pub(super) struct State {
     /// How often one was opened and closed since the start.
     opened: Cell<u64>,
     closed: Cell<u64>,
+    /// It is the one of the program that serves while this one is loaded beside it.
+    shared: Cell<bool>,
 }
 
 /// The words of a store for the operator.
@@ -71,8 +75,41 @@ fn check_directory(path: &Path) -> Result<(), HostError> {
 }
 
 impl DaemonHost {
+    /// The worker that has the store.
+    fn keeper(&self) -> Rc<Worker> {
+        let beside = self.beside().filter(|_| self.cache.shared.get());
+        beside.map_or_else(|| self.worker.clone(), |program| program.worker().clone())
+    }
+
+    /// Takes over the store of a program that is being replaced, if it is the same one.
+    pub(super) fn take_store(&self, other: &DaemonHost) {
+        if !self.cache.shared.replace(false) {
+            return;
+        }
+        let taken = nothing_open().map(|kv| store::Cache::new(kv, TtlBounds::default()));
+        let taken = taken
+            .ok()
+            .and_then(|nothing| other.worker.with_cache(|cache| std::mem::replace(cache, nothing)));
+        other.cache.current.take();
+        let (min, max) = self.worker.with_settings(|settings| (settings.ttl_min, settings.ttl_max));
+        let size = self.cache_current().map_or(0, |(size, _)| size);
+        let put = taken.and_then(|mut taken| {
+            taken.set_bounds(TtlBounds { min, max });
+            self.worker.with_cache(|cache| {
+                *cache = taken;
+                cache.kv_mut().grow(size)
+            })
+        });
+        match put {
+            Some(Ok(())) => {}
+            Some(Err(error)) => log!(Err, "cache", "{error}"),
+            None => log!(Crit, "cache", "bug: the cache could not be handed over"),
+        }
+    }
+
     /// Puts another store below the resolver's cache; the old one is closed.
     fn put_store(&self, kv: Box<dyn Kv>) -> Result<(), HostError> {
+        self.cache.shared.set(false);
         let (min, max) = self.worker.with_settings(|settings| (settings.ttl_min, settings.ttl_max));
         let fresh = store::Cache::new(kv, TtlBounds { min, max });
         self.worker.with_cache(|cache| *cache = fresh).ok_or(HostError::Busy)
@@ -83,7 +120,7 @@ impl DaemonHost {
         if self.cache.current.borrow().is_none() {
             return Err(HostError::CacheClosed);
         }
-        self.worker.inspect_cache(|cache| use_it(cache.kv_mut())).ok_or(HostError::Busy)
+        self.keeper().inspect_cache(|cache| use_it(cache.kv_mut())).ok_or(HostError::Busy)
     }
 
     /// Changes the store, if one is open.
@@ -96,7 +133,7 @@ impl DaemonHost {
         if self.cache.current.borrow().is_none() {
             return Err(HostError::CacheClosed);
         }
-        self.worker.with_cache(use_it).ok_or(HostError::Busy)
+        self.keeper().with_cache(use_it).ok_or(HostError::Busy)
     }
 
     /// Opens a store in place of the one that is open, which stays if that fails. The same store
@@ -106,6 +143,11 @@ impl DaemonHost {
             let (_, path) = kv::parse_uri(storage).map_err(refused)?;
             check_directory(Path::new(path))?;
             return self.put_store(Box::new(memory::new(size).map_err(refused)?));
+        }
+        let beside = self.beside().and_then(|program| program.host.cache_current());
+        if beside.is_some_and(|(_, current)| is_same(&current, storage)) {
+            self.cache.shared.set(true);
+            return Ok(());
         }
         let same = self.cache_current().filter(|(_, current)| is_same(current, storage));
         if same.is_some() && self.inspect(|kv| kv.grow(size))?.is_ok() {
@@ -216,7 +258,7 @@ impl Cache for DaemonHost {
     fn cache_closest_apex(&self, name: &Name) -> Result<Name, HostError> {
         self.inspect(|_| ())?;
         let now = self.worker.now().unix.seconds();
-        let found = self.worker.inspect_cache(|cache| {
+        let found = self.keeper().inspect_cache(|cache| {
             let mut apex = Name::root();
             cache.walk(now, name, 0, |at, hit| {
                 let is_apex = hit.ns.is_some();
@@ -233,7 +275,7 @@ impl Cache for DaemonHost {
     fn cache_get(&self, name: &Name) -> Result<Vec<CacheRow>, HostError> {
         self.inspect(|_| ())?;
         let now = self.worker.now().unix.seconds();
-        let listed = self.worker.inspect_cache(|cache| cache.list(now, name));
+        let listed = self.keeper().inspect_cache(|cache| cache.list(now, name));
         let row = |row: &Listed| CacheRow {
             rtype: match row.rtype.0 {
                 0 => "NXDOMAIN".to_owned(),
@@ -255,7 +297,7 @@ impl Cache for DaemonHost {
         let now = self.worker.now().unix.seconds();
         let stash =
             |cache: &mut store::Cache| cache.stash(now, &set.set, &set.signatures, set.rank, &[]);
-        self.worker.with_cache(stash).ok_or(HostError::Busy)?.map_err(refused)
+        self.keeper().with_cache(stash).ok_or(HostError::Busy)?.map_err(refused)
     }
 
     fn cache_fssize(&self) -> Result<u64, HostError> {

@@ -2,8 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use lua::host::{
@@ -12,14 +14,14 @@ use lua::host::{
 };
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{AddressFamily, getsockopt, sockopt};
-use tokio::task::spawn_local;
 
 use super::DaemonHost;
-use crate::control::peer::Trusted;
-use crate::listeners::{self, Place};
+use crate::console::ControlListener;
+use crate::listeners::{self, Origin, Place, Socket};
 use crate::logging::log;
+use crate::program::Program;
 use crate::upstream::Source;
-use crate::{console, control, endpoint, os};
+use crate::{control, endpoint, os};
 
 /// The kinds of endpoint that are known, and not served by this program.
 const UNSERVED: [&str; 4] = ["doh2", "doh_legacy", "webmgmt", "xdp"];
@@ -78,11 +80,18 @@ impl DaemonHost {
             return Ok(());
         }
         let refused = |error: endpoint::BindError| HostError::refused(error.to_string());
-        let udp = endpoint::bind_udp(address, freebind).map_err(refused)?;
-        let tcp = endpoint::bind_tcp(address, freebind).map_err(refused)?;
         let what = || format!("listen on '{}'", endpoint::display(address));
-        listeners::serve_udp(&self.worker, udp, freebind).map_err(system(what()))?;
-        listeners::serve_tcp(&self.worker, tcp, "dns", freebind).map_err(|error| {
+        let udp = match self.borrow_socket(&Place::Udp(address), "dns")? {
+            Some(socket) => UdpSocket::from(socket),
+            None => endpoint::bind_udp(address, freebind).map_err(refused)?,
+        };
+        let tcp = match self.borrow_socket(&Place::Tcp(address), "dns")? {
+            Some(socket) => TcpListener::from(socket),
+            None => endpoint::bind_tcp(address, freebind).map_err(refused)?,
+        };
+        let own = Origin::Own;
+        listeners::serve_udp(&self.worker, udp, freebind, own).map_err(system(what()))?;
+        listeners::serve_tcp(&self.worker, tcp, "dns", freebind, own).map_err(|error| {
             self.worker.listeners.close(address.ip(), Some(address.port()));
             system(what())(error)
         })
@@ -94,10 +103,21 @@ impl DaemonHost {
             self.enter_unopened(Place::Tcp(address), "tls", freebind);
             return Ok(());
         }
-        let tcp = endpoint::bind_tcp(address, freebind)
-            .map_err(|error| HostError::refused(error.to_string()))?;
-        listeners::serve_tcp(&self.worker, tcp, "tls", freebind)
+        let tcp = match self.borrow_socket(&Place::Tcp(address), "tls")? {
+            Some(socket) => TcpListener::from(socket),
+            None => endpoint::bind_tcp(address, freebind)
+                .map_err(|error| HostError::refused(error.to_string()))?,
+        };
+        listeners::serve_tcp(&self.worker, tcp, "tls", freebind, Origin::Own)
             .map_err(system(format!("listen on '{}'", endpoint::display(address))))
+    }
+
+    /// The socket of the program that serves while this one is loaded beside it: the same one, so that
+    /// nothing is lost that waits in it.
+    fn borrow_socket(&self, place: &Place, kind: &str) -> Result<Option<OwnedFd>, HostError> {
+        let Some(beside) = self.beside() else { return Ok(None) };
+        let lent = beside.worker().listeners.lend(place, kind);
+        lent.map_err(system(format!("socket of {place:?}")))
     }
 
     fn refuse_open(&self, address: SocketAddr) -> Result<(), HostError> {
@@ -112,8 +132,8 @@ impl DaemonHost {
 
     /// Enters an endpoint that is not to be opened.
     fn enter_unopened(&self, place: Place, kind: &str, freebind: bool) {
-        let nothing = spawn_local(std::future::pending::<()>());
-        self.worker.listeners.add(place, kind, freebind, nothing.abort_handle());
+        let (worker, nothing) = (&self.worker, Socket::Unopened);
+        worker.listeners.add(worker, place, kind, freebind, Origin::Own, nothing);
     }
 
     /// Opens a control socket.
@@ -134,26 +154,25 @@ impl DaemonHost {
         if path.parent() == Some(&*own) && !own.exists() {
             control::make_directory().map_err(failed)?;
         }
-        let listener = control::bind(&path).map_err(failed)?;
-        let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;
-        self.serve_control(Place::Unix(path), listener);
-        Ok(())
+        let place = Place::Unix(path.clone());
+        let (listener, origin) = match self.borrow_socket(&place, "control")? {
+            Some(socket) => (UnixListener::from(socket), Origin::Borrowed),
+            None => (control::bind(&path).map_err(failed)?, Origin::Own),
+        };
+        self.serve_control(path, listener, origin).map_err(failed)
     }
 
-    fn serve_control(&self, place: Place, listener: tokio::net::UnixListener) {
-        let program = self.program_cell();
-        let trusted = match &place {
-            Place::Unix(path) => Trusted::of_socket(path),
-            Place::Udp(_) | Place::Tcp(_) => Trusted::of_socket(Path::new("")),
-        };
-        let task = spawn_local(async move {
-            // The loop runs only when the configuration has been loaded.
-            let loaded = program.borrow().upgrade();
-            if let Some(program) = loaded {
-                console::serve(program, listener, trusted).await;
-            }
-        });
-        self.worker.listeners.add(place, "control", false, task.abort_handle());
+    fn serve_control(
+        &self,
+        path: PathBuf,
+        socket: UnixListener,
+        origin: Origin,
+    ) -> std::io::Result<()> {
+        let (worker, service) = (&self.worker, self.service.clone());
+        let listener = Rc::new(ControlListener::new(socket, &path, service)?);
+        let socket = Socket::Control(listener);
+        worker.listeners.add(worker, Place::Unix(path), "control", false, origin, socket);
+        Ok(())
     }
 }
 
@@ -416,8 +435,23 @@ pub(crate) fn serve_inherited(
     descriptor: RawFd,
     kind: &str,
 ) -> Result<(), HostError> {
+    let failed = system(format!("socket passed as descriptor {descriptor}"));
+    let socket = os::adopt_socket(descriptor).map_err(failed)?;
+    serve_given(host, socket, kind)
+}
+
+/// Serves the sockets that the process was started with and that another program serves still.
+pub(crate) fn serve_again(host: &DaemonHost, program: &Program) -> Result<(), HostError> {
+    let lent = program.worker().listeners.lend_inherited();
+    for (socket, kind) in lent.map_err(system("sockets passed at the start".to_owned()))? {
+        serve_given(host, socket, &kind)?;
+    }
+    Ok(())
+}
+
+fn serve_given(host: &DaemonHost, socket: OwnedFd, kind: &str) -> Result<(), HostError> {
+    let descriptor = socket.as_raw_fd();
     let action = || format!("socket passed as descriptor {descriptor}");
-    let socket = os::adopt_socket(descriptor).map_err(system(action()))?;
     let nix_error = |errno: nix::Error| system(action())(errno.into());
     let is_stream = getsockopt(&socket, sockopt::SockType).map_err(nix_error)?
         == nix::sys::socket::SockType::Stream;
@@ -428,22 +462,21 @@ pub(crate) fn serve_inherited(
             let socket = UdpSocket::from(socket);
             socket.set_nonblocking(true).map_err(system(action()))?;
             endpoint::prepare_inherited_udp(&socket).map_err(system(action()))?;
-            listeners::serve_udp(&host.worker, socket, false).map_err(system(action()))
+            listeners::serve_udp(&host.worker, socket, false, Origin::Inherited)
+                .map_err(system(action()))
         }
         ("dns" | "tls", Some(AddressFamily::Inet | AddressFamily::Inet6), true) => {
             let socket = TcpListener::from(socket);
             socket.set_nonblocking(true).map_err(system(action()))?;
-            listeners::serve_tcp(&host.worker, socket, kind, false).map_err(system(action()))
+            listeners::serve_tcp(&host.worker, socket, kind, false, Origin::Inherited)
+                .map_err(system(action()))
         }
         ("control", Some(AddressFamily::Unix), true) => {
-            let listener = std::os::unix::net::UnixListener::from(socket);
+            let listener = UnixListener::from(socket);
             listener.set_nonblocking(true).map_err(system(action()))?;
             let address = listener.local_addr().map_err(system(action()))?;
             let path = address.as_pathname().map(PathBuf::from).unwrap_or_default();
-            let listener =
-                tokio::net::UnixListener::from_std(listener).map_err(system(action()))?;
-            host.serve_control(Place::Unix(path), listener);
-            Ok(())
+            host.serve_control(path, listener, Origin::Inherited).map_err(system(action()))
         }
         _ if UNSERVED.contains(&kind) => {
             log!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dns::edns::OptRecord;
 use dns::{Composer, Header};
 use lua::flags::QueryFlag;
-use lua::host::{FdWatch, HostError, PeerReply, Process, ResolveQuery};
+use lua::host::{FdWatch, HostError, PeerReply, Process, Reload, ReloadState, ResolveQuery};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -109,6 +109,12 @@ impl Process for DaemonHost {
         if self.checking {
             return Ok(());
         }
+        let is_other = Uid::effective() != known.uid || Gid::effective() != gid;
+        if self.beside().is_some() && Uid::effective().is_root() && is_other {
+            // The program that serves keeps its rights as long as it does.
+            *self.user.borrow_mut() = Some((known, gid));
+            return Ok(());
+        }
         become_user(&known, gid).map_err(|errno| HostError::System {
             action: format!("become user '{user}'"),
             source: errno.into(),
@@ -184,9 +190,31 @@ impl Process for DaemonHost {
         Ok(())
     }
 
+    fn reload(&self, step: Reload) -> Result<(), HostError> {
+        match self.service.upgrade() {
+            Some(service) => service.reload(step),
+            None => Err(HostError::Busy),
+        }
+    }
+
+    fn reload_state(&self) -> (ReloadState, u64) {
+        self.service.upgrade().map_or((ReloadState::Idle, 0), |service| service.state())
+    }
+
     fn quit(&self) {
         self.quitting.set(true);
         self.worker.quit();
+    }
+}
+
+impl DaemonHost {
+    /// Gives up the rights that the configuration wanted given up, now that it takes over.
+    pub(super) fn take_rights(&self) -> Result<(), HostError> {
+        let Some((user, gid)) = self.user.take() else { return Ok(()) };
+        become_user(&user, gid).map_err(|errno| HostError::System {
+            action: format!("become user '{}'", user.name),
+            source: errno.into(),
+        })
     }
 }
 

@@ -52,6 +52,9 @@ pub(super) enum Command {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Read the configuration anew: every process loads and tries it beside the one that serves, and
+    /// all take it over if all find it good
+    Reload,
     /// End every process in good order and wait for that
     Stop,
 }

@@ -65,6 +65,19 @@ impl Instances {
         self.0.len()
     }
 
+    /// Runs a command on one of them; the text of the answer, or that of the error.
+    pub(super) fn ask(&mut self, index: usize, command: &str) -> Result<String, String> {
+        match self.0.get_mut(index) {
+            Some(instance) => instance.ask(command),
+            None => Err("there is no such process".to_owned()),
+        }
+    }
+
+    /// The name of one of them.
+    pub(super) fn name(&self, index: usize) -> &str {
+        self.0.get(index).map_or("", Instance::name)
+    }
+
     /// Does something with each.
     pub(super) fn each(&mut self, mut act: impl FnMut(&mut Instance)) {
         self.0.iter_mut().for_each(&mut act);

@@ -56,13 +56,36 @@ impl ClientStreams {
         }
         let mut table = self.table.borrow_mut();
         let entry = table.vacant_entry();
-        let round = self.round.get();
-        self.round.set(round.wrapping_add(1) & 0x3fff);
-        let place = u32::try_from(entry.key()).ok()?;
-        let stream = Rc::new(make(Token::Stream { place, round }));
+        let token = self.next_token(entry.key())?;
+        let stream = Rc::new(make(token));
         entry.insert(stream.clone());
         *self.counts.borrow_mut().entry(key).or_default() += 1;
         Some(stream)
+    }
+
+    fn next_token(&self, place: usize) -> Option<Token> {
+        let round = self.round.get();
+        self.round.set(round.wrapping_add(1) & 0x3fff);
+        Some(Token::Stream { place: u32::try_from(place).ok()?, round })
+    }
+
+    /// Takes a connection over that another worker has admitted and given away.
+    pub(crate) fn adopt(&self, stream: &Rc<ClientStream>) {
+        let mut table = self.table.borrow_mut();
+        let entry = table.vacant_entry();
+        // There are fewer connections than numbers.
+        let Some(token) = self.next_token(entry.key()) else { return stream.close() };
+        stream.token.set(token);
+        entry.insert(stream.clone());
+        *self.counts.borrow_mut().entry(Peer::from(stream.peer)).or_default() += 1;
+        self.held.set(self.held.get() + stream.held());
+    }
+
+    /// The tasks of all connections look at them.
+    pub(crate) fn wake_all(&self) {
+        for (_, stream) in self.table.borrow().iter() {
+            stream.wake();
+        }
     }
 
     /// Ends the connection that is the least loss. Returns whether there is one.
@@ -95,12 +118,12 @@ impl ClientStreams {
     pub(crate) fn get(&self, token: Token) -> Option<Rc<ClientStream>> {
         let Token::Stream { place, .. } = token else { return None };
         let table = self.table.borrow();
-        table.get(place as usize).filter(|stream| stream.token == token).cloned()
+        table.get(place as usize).filter(|stream| stream.token.get() == token).cloned()
     }
 
     /// Takes a connection out of the table.
     pub(crate) fn remove(&self, stream: &ClientStream) {
-        let Token::Stream { place, .. } = stream.token else { return };
+        let Token::Stream { place, .. } = stream.token.get() else { return };
         let mut table = self.table.borrow_mut();
         if table.get(place as usize).is_none_or(|other| other.token != stream.token) {
             return;

@@ -65,11 +65,12 @@ impl Worker {
             local: nobody,
             protocol: ClientProtocol::Internal,
         };
+        self.internal.set(self.internal.get() + 1);
         let asked = self.turn("query of the program", |core, now| {
             core.handle_request_with(now, client, &wire, flags);
         });
         if asked.is_none() {
-            self.own.finish(number, None);
+            self.finish_own(number, None);
         }
         answer.await.ok().flatten()
     }

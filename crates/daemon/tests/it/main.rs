@@ -13,6 +13,7 @@ mod limits;
 mod modules;
 mod policy;
 mod process;
+mod reload;
 mod roll;
 mod tcp;
 mod tls;

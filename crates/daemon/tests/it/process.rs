@@ -83,6 +83,10 @@ impl Running {
             }
             TcpStream::connect(address).ok()
         });
+        // The last thing that is opened.
+        let control = running.directory.path().join("control");
+        let is_there = || std::fs::read_dir(&control).is_ok_and(|mut all| all.next().is_some());
+        eventually("a control socket", || is_there().then_some(()));
         running
     }
 

@@ -6,9 +6,22 @@ use mlua::MultiValue;
 
 use super::{Binding, Call};
 use crate::convert::{Answer, Args};
+use crate::host::{Reload, ReloadState};
 
 pub(super) const BINDINGS: &[Binding] = &[
     Binding { name: "stats", usage: "stats()", doc: "counters of this process", call: stats },
+    Binding {
+        name: "reload",
+        usage: "reload()",
+        doc: "read the configuration anew and take it over if it is good",
+        call: reload,
+    },
+    Binding {
+        name: "reload_state",
+        usage: "state, fault, count",
+        doc: "how far a new configuration is",
+        call: reload_state,
+    },
     Binding {
         name: "identity",
         usage: "id, pid, count, cwd, control_path",
@@ -43,6 +56,31 @@ fn identity(call: &Call<'_>, _args: &Args) -> Answer {
         call.host.run_directory().to_string_lossy().into_owned(),
         control,
     ))
+}
+
+/// `reload([step])`.
+fn reload(call: &Call<'_>, args: &Args) -> Answer {
+    let step = match args.text(0).as_deref() {
+        None if args.is_nil(0) => Reload::Now,
+        Some("prepare") => Reload::Prepare,
+        Some("commit") => Reload::Commit,
+        Some("abandon") => Reload::Abandon,
+        _ => return Err("worker.reload() takes no arguments".into()),
+    };
+    call.host.reload(step)?;
+    call.ok(true)
+}
+
+/// `reload_state()`: how far a new configuration is, why it is no good, how many were taken over.
+fn reload_state(call: &Call<'_>, _args: &Args) -> Answer {
+    let (state, count) = call.host.reload_state();
+    let (word, fault) = match state {
+        ReloadState::Idle => ("idle", None),
+        ReloadState::Preparing => ("preparing", None),
+        ReloadState::Prepared => ("prepared", None),
+        ReloadState::Failed(text) => ("failed", Some(text)),
+    };
+    call.ok((word, fault, count))
 }
 
 /// `block(seconds)`: stops this thread.

@@ -44,6 +44,32 @@ pub struct PeerReply {
     pub reply: Result<Vec<u8>, String>,
 }
 
+/// What to do about a new configuration while the old one serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// Take it over as soon as it is found good.
+    Now,
+    /// Load and try it beside the old one, and keep it ready for a while.
+    Prepare,
+    /// Take over the one that is ready.
+    Commit,
+    /// Forget the one that is ready.
+    Abandon,
+}
+
+/// How far a new configuration has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadState {
+    /// There is none.
+    Idle,
+    /// It is being loaded and tried.
+    Preparing,
+    /// It is good, and waits to be taken over.
+    Prepared,
+    /// It was not good, for this reason; the old one serves.
+    Failed(String),
+}
+
 /// The process and its place among others.
 pub trait Process {
     /// Milliseconds on the monotonic clock, read once per turn of the loop.
@@ -79,6 +105,11 @@ pub trait Process {
     fn unwatch_fd(&self, watch: FdWatch);
     /// Starts an internal query; the answer comes later. Errors: too many in flight.
     fn resolve(&self, query: ResolveQuery) -> Result<(), HostError>;
+    /// Has the configuration read anew, after this call. Errors: one is being read already; there
+    /// is none to take over.
+    fn reload(&self, step: Reload) -> Result<(), HostError>;
+    /// How far that is, and how often a configuration was taken over.
+    fn reload_state(&self) -> (ReloadState, u64);
     /// Ends the process in good order after the present turn.
     fn quit(&self);
 }

@@ -87,6 +87,16 @@ function control.json(text)
 	return G.tojson((setfenv(chunk, M.sandbox)()))
 end
 
+-- Steps of a reload that several processes take together: 'prepare', 'commit', 'abandon'.
+control.reload = M.wrap(raw.worker.reload)
+local reload_state = M.wrap(raw.worker.reload_state)
+
+-- How far it is: a word, and in the next lines why it has failed.
+function control.reload_state()
+	local word, fault = reload_state()
+	return word .. '\n' .. (fault or '')
+end
+
 -- What this process is and does, as a table.
 function control.state()
 	local stats = G.worker.stats()
@@ -104,6 +114,7 @@ function control.state()
 		pid = G.worker.pid,
 		workers = G.worker.count,
 		version = G.package_version(),
+		reloads = select(3, reload_state()),
 		seconds = math.floor((now() - started) / 1000),
 		queries = stats.queries,
 		waiting = stats.concurrent,
@@ -142,8 +153,8 @@ function control.status()
 	end
 	local group = state.workers > 1 and string.format(', one of %d workers', state.workers) or ''
 	line('instance %s: process %d%s, version %s', state.id, state.pid, group, state.version)
-	line('    serving    since %s with this configuration, log level %s', span(state.seconds),
-		state.log_level)
+	line('    serving    since %s with this configuration, reloaded %d times, log level %s',
+		span(state.seconds), state.reloads, state.log_level)
 	line('    queries    %d so far, %d under way, %d dropped', state.queries, state.waiting,
 		state.dropped)
 	if state.cache then

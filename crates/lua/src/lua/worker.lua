@@ -9,6 +9,11 @@ local identity = M.wrap(raw.worker.identity)
 worker.id, worker.pid, worker.count, worker.cwd, worker.control_path = identity()
 worker.stats = M.wrap(raw.worker.stats)
 
+local reload = M.wrap(raw.worker.reload)
+function worker.reload()
+	return reload()
+end
+
 function worker.info()
 	local info = worker.stats()
 	info.pid = worker.pid

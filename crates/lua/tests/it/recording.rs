@@ -675,6 +675,15 @@ impl Process for RecordingHost {
         Ok(self.peers.borrow().clone())
     }
 
+    fn reload(&self, step: Reload) -> Result<(), HostError> {
+        self.calls.borrow_mut().push(format!("reload {step:?}"));
+        Ok(())
+    }
+
+    fn reload_state(&self) -> (ReloadState, u64) {
+        (ReloadState::Failed("config:1: no".to_owned()), 3)
+    }
+
     fn library_directory(&self) -> Option<&Path> {
         Some(&self.directory)
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use dns::{Rcode, Rtype};
 use resolve::flags::QueryFlags;
 use resolve::trust_anchors::keeper::{Look, LookFault, Report};
-use tokio::task::spawn_local;
+use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::{DaemonHost, files, log_state};
@@ -18,11 +18,14 @@ const BUILT_IN: &str = "(built in)";
 /// Looks at the keys of all zones with anchors when it is time to.
 pub(crate) async fn follow(program: Rc<Program>) {
     let anchors = &program.host.anchors;
+    // They end with this task.
+    let mut asked = JoinSet::new();
     loop {
+        while asked.try_join_next().is_some() {}
         let now = program.host.worker.now();
         let looks = anchors.keeper.borrow_mut().handle_deadline(now);
         for look in looks {
-            spawn_local(ask(program.clone(), look));
+            asked.spawn_local(ask(program.clone(), look));
         }
         let deadline = anchors.keeper.borrow().poll_deadline();
         let due = async {
