@@ -195,17 +195,27 @@ async fn work(
     if options.check {
         return Ok(());
     }
-    let quits = program.is_quitting();
+    let ended = program.is_quitting();
     service.begin(program);
     if interactive {
         spawn_local(console::interact(service.clone()));
     }
     systemd::ready();
 
-    while !quits {
+    if !ended {
+        wait_for_end(&service, &mut signals, &mut hang_up).await;
+    }
+    systemd::stopping();
+    service.end();
+    Ok(())
+}
+
+/// Waits until the end is asked for; does what other signals ask for meanwhile.
+async fn wait_for_end(service: &Rc<Service>, signals: &mut FinalSignals, hang_up: &mut HangUp) {
+    loop {
         tokio::select! {
-            () = signals.wait() => break,
-            () = service.setup.quitting.notified() => break,
+            () = signals.wait() => return,
+            () = service.setup.quitting.notified() => return,
             () = hang_up.wait() => {
                 if let Err(error) = service.reload(Reload::Now) {
                     log!(Err, "system", "SIGHUP: {error}");
@@ -213,9 +223,6 @@ async fn work(
             }
         }
     }
-    systemd::stopping();
-    service.end();
-    Ok(())
 }
 
 /// Loads the configuration. What comes of it can resolve, and serves nobody yet. `beside`: the program
