@@ -11,8 +11,10 @@ mod ask;
 mod command;
 mod namespace;
 mod os;
+mod presign;
 mod resolver;
 mod servers;
+mod validator;
 pub mod world;
 
 use std::fs;
@@ -23,10 +25,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 
 pub use ask::Answer;
-pub use command::{lab, run_in_lab};
+pub use command::{lab, program, run_in_lab};
 use namespace::Namespace;
 pub use resolver::{ADDRESS, Resolver};
 use servers::Servers;
+pub use servers::path as system_path;
+pub use validator::Judgement;
 
 /// A running Internet. Ends when dropped.
 #[derive(Debug)]
@@ -40,9 +44,14 @@ pub struct Lab {
 impl Lab {
     /// Makes the zones, signs them, and returns when every server answers for every zone of its own.
     pub fn start() -> Result<Lab> {
+        Lab::start_with(&world::world())
+    }
+
+    /// The same for another world, which has a root at the same place.
+    pub fn start_with(world: &[world::Zone]) -> Result<Lab> {
         let folder = own_folder()?;
         let namespace = Namespace::new()?;
-        let servers = Servers::start(&namespace, &folder, &world::world())
+        let servers = Servers::start(&namespace, &folder, world)
             .with_context(|| format!("logs are below {}", folder.display()))?;
         Ok(Lab { servers, namespace, folder })
     }

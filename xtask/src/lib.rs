@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod ci;
 pub mod counts;
+pub mod differential;
 pub mod docs;
 pub mod lab;
 pub mod licences;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use xtask::bench::accidents;
-use xtask::{bench, ci, docs, lab, scaffold, setup, step, tidy, tree};
+use xtask::{bench, ci, differential, docs, lab, scaffold, setup, step, tidy, tree};
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -28,6 +28,9 @@ cargo xtask COMMAND
   new module NAME     begin a module as a copy of the smallest one
   lab [-- COMMAND…]   a small Internet on loopback with the resolver in it, until Ctrl-C or for one
                       command; KRESD=PATH puts another resolver there
+  differential [--questions N] [--seed S]
+                      the same questions to our resolver and three others, in the lab; differences
+                      are written to target/differential.jsonl
 ";
 
 fn main() -> ExitCode {
@@ -67,6 +70,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["new", "module", name] => scaffold::new_module(&root, name),
         ["lab"] => lab::lab(),
         ["lab", "--", command @ ..] => lab::run_in_lab(command),
+        ["differential", "inside", rest @ ..] => differential::inside(rest),
+        ["differential", rest @ ..] => differential::differential(rest),
         [command, ..] => bail!("`{command}` with these arguments is unknown\n\n{HELP}"),
     }
 }

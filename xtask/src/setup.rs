@@ -21,6 +21,9 @@ const NEEDS: &[Need] = &[
     Need { program: "knotd", package: "knot", service: Some("knot.service") },
     Need { program: "keymgr", package: "knot", service: Some("knot.service") },
     Need { program: "kdig", package: "knot-dnsutils", service: None },
+    Need { program: "delv", package: "bind9-dnsutils", service: None },
+    Need { program: "dnssec-signzone", package: "bind9-utils", service: None },
+    Need { program: "ldns-signzone", package: "ldnsutils", service: None },
     Need { program: "openssl", package: "openssl", service: None },
 ];
 

@@ -18,7 +18,9 @@ use crate::zonefile::{self, Event, Reader, Settings};
 use crate::{Class, Composer, Message, Name, RecordRef, Rrset, Rtype, Section};
 
 mod dnssec;
+mod dnssec_records;
 pub use dnssec::dnssec;
+pub use dnssec_records::dnssec_records;
 
 /// A target's name and function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -26,6 +28,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets; their names are those of the corpora.
 pub const TARGETS: &[Target] = &[
     ("dnssec", dnssec),
+    ("dnssec_records", dnssec_records),
     ("edns", edns),
     ("message", message),
     ("name", name),

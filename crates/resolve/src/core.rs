@@ -35,6 +35,13 @@ pub struct Core {
 }
 
 impl Core {
+    /// What is known about the trust of zones, without what rests on a store that any worker has
+    /// cleared or changed by hand since.
+    pub fn known_zones(&mut self) -> &mut KnownZones {
+        self.zones.set_generation(self.cache.kv().generation());
+        &mut self.zones
+    }
+
     /// Adds a message to the log of the program, at the level of notices. For rare events only;
     /// the newest are dropped when nobody takes them.
     pub fn note(&mut self, group: &'static str, text: String) {

@@ -64,6 +64,8 @@ pub enum Verdict {
     /// All DS use algorithms that we do not know; no failure, but the reason why nothing is
     /// validated.
     UnsupportedAlgorithms,
+    /// All DS use digests that we do not know; as above.
+    UnsupportedDigests,
     /// An answer made from a wildcard without proof that nothing closer exists.
     WildcardUnproven,
 }
@@ -78,7 +80,7 @@ pub struct Told {
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Verdict; 30] = [
+    pub const ALL: [Verdict; 31] = [
         Verdict::AnchorUnusable,
         Verdict::BoundReached,
         Verdict::DelegationDenied,
@@ -108,6 +110,7 @@ impl Verdict {
         Verdict::TooManyProofs,
         Verdict::TooMuchCrypto,
         Verdict::UnsupportedAlgorithms,
+        Verdict::UnsupportedDigests,
         Verdict::WildcardUnproven,
     ];
 
@@ -149,6 +152,9 @@ impl Verdict {
             Verdict::TooMuchCrypto => (Code::OTHER, "CRYP: too much cryptography"),
             Verdict::UnsupportedAlgorithms => {
                 (Code::UNSUPPORTED_DNSKEY_ALGORITHM, "LSLC: unsupported digest/key")
+            }
+            Verdict::UnsupportedDigests => {
+                (Code::UNSUPPORTED_DS_DIGEST, "UDIG: unsupported digest")
             }
             Verdict::WildcardUnproven => (Code::NSEC_MISSING, "WCNP: wildcard not proven"),
         };
@@ -199,6 +205,7 @@ mod tests {
             TooManyProofs: SERVFAIL 27 DYRH: too many NSEC3 records
             TooMuchCrypto: SERVFAIL 0 CRYP: too much cryptography
             UnsupportedAlgorithms: SERVFAIL 1 LSLC: unsupported digest/key
+            UnsupportedDigests: SERVFAIL 2 UDIG: unsupported digest
             WildcardUnproven: SERVFAIL 12 WCNP: wildcard not proven
         "#]]
         .assert_eq(&table);

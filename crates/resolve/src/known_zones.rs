@@ -3,7 +3,8 @@
 //! parsing them each time.
 //!
 //! Only what the store has is noted here, for a short while, so the store stays the truth that
-//! processes share. Everything is forgotten when settings change or the cache is cleared.
+//! processes share. Everything is forgotten when settings change or the cache is cleared, by
+//! whichever process: the store's generation tells.
 
 use std::rc::Rc;
 
@@ -46,12 +47,22 @@ impl Span {
 pub struct KnownZones {
     young: HashMap<Name, Known, Keyed>,
     old: HashMap<Name, Known, Keyed>,
+    generation: u64,
 }
 
 impl KnownZones {
     /// None. The key of the hash must be unknown to those who choose names.
     pub fn new(key: Keyed) -> KnownZones {
-        KnownZones { young: HashMap::with_hasher(key), old: HashMap::with_hasher(key) }
+        let new = || HashMap::with_hasher(key);
+        KnownZones { young: new(), old: new(), generation: 0 }
+    }
+
+    /// Forgets everything if the store is of another generation than the last time.
+    pub fn set_generation(&mut self, generation: u64) {
+        if generation != self.generation {
+            self.generation = generation;
+            self.clear();
+        }
     }
 
     /// What is known about the delegation of a zone. `now` is in seconds since 1970.
@@ -153,6 +164,11 @@ mod tests {
         let end = 100 + KNOWN_SECONDS_MAX;
         assert_eq!(known.delegation(end - 1, &zone(1)), Some(Delegation::Insecure));
         assert_eq!(known.delegation(end, &zone(1)), None);
+        known.set_generation(1);
+        assert!(known.is_empty());
+        known.note_keys(100, &zone(1), keys(1), 10);
+        known.set_generation(1);
+        assert!(known.keys(109, &zone(1)).is_some());
         known.clear();
         assert!(known.is_empty());
     }

@@ -11,6 +11,7 @@ pub mod check;
 pub mod clock;
 pub mod dice;
 pub mod drive;
+pub mod fuzz;
 pub mod generate;
 pub mod net;
 pub mod oracle;

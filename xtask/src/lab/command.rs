@@ -48,8 +48,8 @@ pub fn run_in_lab(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The resolver to start: ours, built now, unless the environment names another.
-fn program() -> Result<PathBuf> {
+/// The program to start: ours, built now, unless the environment names another.
+pub fn program() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(OTHER_PROGRAM) {
         return Ok(PathBuf::from(path));
     }

@@ -31,7 +31,7 @@ impl Resolver {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("config"), configuration(lab.root_ds(), more))?;
+        fs::write(folder.join("config"), lab.resolver_configuration(ADDRESS, more))?;
         let log = fs::File::create(folder.join("log"))?;
         let mut command = lab.command(program);
         command.args(["-n", "-c", "config", "."]).current_dir(&folder).process_group(0);
@@ -85,13 +85,19 @@ impl Drop for Resolver {
     }
 }
 
-/// A configuration that knows this Internet and no other.
-fn configuration(root_ds: &str, more: &str) -> String {
+impl Lab {
+    /// A configuration that knows this Internet and no other, for a resolver at an address.
+    pub fn resolver_configuration(&self, address: &str, more: &str) -> String {
+        configuration(self.root_ds(), address, more)
+    }
+}
+
+fn configuration(root_ds: &str, address: &str, more: &str) -> String {
     let anchors: Vec<String> =
         root_ds.lines().map(|line| format!("trust_anchors.add('{line}')\n")).collect();
     format!(
         "net.ipv6 = false\n\
-         net.listen('{ADDRESS}', 53, {{ kind = 'dns' }})\n\
+         net.listen('{address}', 53, {{ kind = 'dns' }})\n\
          modules = {{ 'hints > iterate' }}\n\
          hints.root({{\n\
          \x20   ['a.root-servers.net.'] = '127.1.0.1',\n\

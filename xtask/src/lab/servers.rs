@@ -1,8 +1,8 @@
 //! From the description of the world to running servers: keys, zone files, configurations,
 //! processes.
 //!
-//! Knot DNS signs the zones when it loads them. The keys are made first, because the parents' DS
-//! records have to be in their zone files.
+//! Knot DNS signs most zones when it loads them; those that other tools sign it serves as they are.
+//! The keys are made first, because the parents' DS records have to be in their zone files.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::namespace::Namespace;
-use super::os;
 use super::world::{Denial, Ds, NameServer, SERVERS, Server, Signing, Zone};
+use super::{os, presign};
 
 /// How often the servers are asked whether they are ready, and how long to wait in between: half a
 /// minute together, of which a second is used on an idle machine.
@@ -46,8 +46,12 @@ impl Servers {
         }
         let keys = make_keys(folder, world)?;
         for zone in world {
-            let file = server_folder(folder, zone.server).join("zones").join(file_name(zone.name));
-            fs::write(file, zone_file(zone, world, &keys))?;
+            let own = server_folder(folder, zone.server);
+            let file = own.join("zones").join(file_name(zone.name));
+            fs::write(&file, zone_file(zone, world, &keys))?;
+            if let Signing::Presigned(tools, _, denial) = zone.signing {
+                presign::sign(&key_folder(&own, zone), zone.name, &file, (tools, denial))?;
+            }
         }
         let root_ds = keys.get(".").cloned().unwrap_or_default();
         let mut servers = Servers { processes: Vec::new(), root_ds };
@@ -103,13 +107,18 @@ pub(super) fn stop(process: &mut Child) -> Option<std::process::ExitStatus> {
     None
 }
 
-/// Debian keeps servers where ordinary users do not look.
-pub(super) fn path() -> String {
+/// Where programs are: Debian keeps servers where ordinary users do not look.
+pub fn path() -> String {
     format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
 fn server_folder(folder: &Path, server: Server) -> PathBuf {
     folder.join(format!("{server:?}").to_lowercase())
+}
+
+/// Where the keys of a zone are that tools sign.
+fn key_folder(own: &Path, zone: &Zone) -> PathBuf {
+    own.join("keys").join(zone.name)
 }
 
 fn file_name(zone: &str) -> String {
@@ -174,9 +183,16 @@ fn write_configuration(own: &Path, server: Server, world: &[Zone]) -> Result<()>
 fn make_keys(folder: &Path, world: &[Zone]) -> Result<BTreeMap<&'static str, String>> {
     let mut keys = BTreeMap::new();
     for zone in world {
-        let Signing::Signed(algorithm, _) = zone.signing else { continue };
         let own = server_folder(folder, zone.server);
-        let algorithm = format!("algorithm={algorithm}");
+        let algorithm = match zone.signing {
+            Signing::Unsigned => continue,
+            Signing::Signed(algorithm, _) => format!("algorithm={algorithm}"),
+            Signing::Presigned(tools, algorithm, _) => {
+                let ds = presign::make_keys(&key_folder(&own, zone), zone.name, tools, algorithm)?;
+                keys.insert(zone.name, ds);
+                continue;
+            }
+        };
         keymgr(&own, zone.name, &["generate", &algorithm, "ksk=yes", "zsk=yes"])?;
         let lines = keymgr(&own, zone.name, &["ds"])?;
         // Knot prints one line per digest; SHA-256 is enough and is what registries publish.

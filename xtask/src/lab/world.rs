@@ -56,6 +56,17 @@ pub enum Signing {
     Unsigned,
     /// Algorithm as Knot DNS calls it, and the form of denial.
     Signed(&'static str, Denial),
+    /// The same by tools, before the zone is served.
+    Presigned(Tools, &'static str, Denial),
+}
+
+/// Who signs zones besides Knot DNS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tools {
+    /// `dnssec-keygen` and `dnssec-signzone` of BIND.
+    Bind,
+    /// `ldns-keygen` and `ldns-signzone` of NLnet Labs.
+    Ldns,
 }
 
 /// How a signed zone proves that something is not there.
@@ -195,6 +206,58 @@ pub fn world() -> Vec<Zone> {
         zone("elsewhere.uk", Server::Lame, Signing::Unsigned, "www A 192.0.2.38\n"),
     ]
 }
+
+/// What signers call an algorithm: its number, and its names for Knot DNS, BIND and ldns.
+pub const ALGORITHMS: &[(u8, &str, &str, &str)] = &[
+    (5, "rsasha1", "RSASHA1", "RSASHA1"),
+    (7, "rsasha1-nsec3-sha1", "NSEC3RSASHA1", "RSASHA1-NSEC3-SHA1"),
+    (8, "rsasha256", "RSASHA256", "RSASHA256"),
+    (10, "rsasha512", "RSASHA512", "RSASHA512"),
+    (13, "ecdsap256sha256", "ECDSAP256SHA256", "ECDSAP256SHA256"),
+    (14, "ecdsap384sha384", "ECDSAP384SHA384", "ECDSAP384SHA384"),
+    (15, "ed25519", "ED25519", "ED25519"),
+    (16, "ed448", "ED448", "ED448"),
+];
+
+/// Another world, of one zone for each signer, algorithm and form of denial, below `org`. Their names
+/// say which: `bind-8-optout.org`.
+pub fn signers() -> Vec<Zone> {
+    let mut zones: Vec<Zone> = world()
+        .into_iter()
+        .filter(|zone| [".", "root-servers.net", "org"].contains(&zone.name))
+        .collect();
+    let denials =
+        [("nsec", Denial::Nsec), ("nsec3", Denial::Nsec3), ("optout", Denial::Nsec3OptOut)];
+    for (number, algorithm, ..) in ALGORITHMS {
+        for (label, denial) in denials {
+            // Algorithm 5 says that there is no NSEC3 (RFC 5155 §2).
+            if *number == 5 && denial != Denial::Nsec {
+                continue;
+            }
+            for (signer, signing) in [
+                ("knot", Signing::Signed(algorithm, denial)),
+                ("bind", Signing::Presigned(Tools::Bind, algorithm, denial)),
+                ("ldns", Signing::Presigned(Tools::Ldns, algorithm, denial)),
+            ] {
+                // Names live as long as the program, as those of the tables do.
+                let name = format!("{signer}-{number}-{label}.org").leak();
+                zones.push(zone(name, Server::Hosting, signing, DELEGATING));
+            }
+        }
+    }
+    zones
+}
+
+/// As [`SIGNED`], with a delegation that is not signed.
+const DELEGATING: &str = "\
+@       A      192.0.2.20
+www     A      192.0.2.41
+alias   CNAME  www
+*.wild  A      192.0.2.42
+below.ent.of A 192.0.2.43
+plain   NS     ns.plain
+ns.plain A     127.3.0.1
+";
 
 /// An ordinary zone with something of everything.
 const PLAIN: &str = "\

@@ -8,6 +8,7 @@ mod control;
 mod e2e;
 mod e2e_lua;
 mod e2e_signed;
+mod e2e_signers;
 mod examples;
 mod limits;
 mod modules;

@@ -99,6 +99,16 @@ impl Voucher {
         }
     }
 
+    /// Do we know its digest? A key has none to be unknown.
+    pub fn has_supported_digest(&self) -> bool {
+        match self {
+            Voucher::Ds(rdata) => {
+                DsView::new(rdata).is_some_and(|ds| DigestType(ds.digest_type()).is_supported())
+            }
+            Voucher::Key(_) => true,
+        }
+    }
+
     fn is_sha1(&self) -> bool {
         matches!(self, Voucher::Ds(rdata)
             if DsView::new(rdata).is_some_and(|ds| DigestType(ds.digest_type()) == DigestType::SHA1))

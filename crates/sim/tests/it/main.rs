@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod amplification;
+mod cuts;
 mod gates;
 mod rolls;
 mod scenarios;

@@ -278,8 +278,29 @@ fn clients_are_told_what_is_wrong() {
     }
     assert_eq!(
         Trust::new(Some(Wrong::DsUnknownDigest)).ask(data),
-        Got { rcode: FINE, authentic: false, errors: vec![1] }
+        Got { rcode: FINE, authentic: false, errors: vec![2] }
     );
+}
+
+/// The memory of one worker rests on a store that all share.
+#[test]
+fn what_another_worker_clears_is_not_remembered() {
+    let mut trust = Trust::new(None);
+    trust.expect("www.bad.net. A", FINE, true);
+    let now = NOW + 1;
+    let keys = |trust: &mut Trust, now| {
+        let core = trust.driver.resolver_mut().core_mut();
+        core.known_zones().keys(now, &name("bad.net.")).is_some()
+    };
+    trust.expect("www.bad.net. TXT", FINE, true);
+    assert!(keys(&mut trust, now));
+    // The world turns bad, which nobody has reason to notice yet.
+    trust.driver.upstreams_mut().world =
+        Trust::new(Some(Wrong::DsDigestWrong)).driver.upstreams().world.clone();
+    trust.expect("www.bad.net. MX", FINE, true);
+    trust.driver.resolver_mut().core_mut().cache.kv_mut().clear().unwrap();
+    assert!(!keys(&mut trust, now));
+    trust.expect("www.bad.net. A", FAILED, false);
 }
 
 #[test]

@@ -166,7 +166,11 @@ pub(super) fn trust(ctx: &mut QueryContext<'_>, zone: &Name) -> Result<Trust, Pe
 pub(super) fn is_supported(ctx: &mut QueryContext<'_>, vouchers: &[Voucher]) -> bool {
     let supported = vouchers.iter().any(Voucher::is_supported);
     if !supported {
-        let told = Verdict::UnsupportedAlgorithms.told();
+        // RFC 8914 §4.3 is about digests alone; anything else is the algorithm's fault.
+        let told = match vouchers.iter().any(Voucher::has_supported_digest) {
+            true => Verdict::UnsupportedAlgorithms.told(),
+            false => Verdict::UnsupportedDigests.told(),
+        };
         ctx.request.response.add_extended_error(told.code, told.tag);
     }
     supported
@@ -190,7 +194,7 @@ fn known(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
         return Some(known.clone());
     }
     let now = ctx.now.unix.seconds();
-    if let Some(known) = ctx.core.zones.delegation(now, zone) {
+    if let Some(known) = ctx.core.known_zones().delegation(now, zone) {
         ctx.request.chain.set_delegation(zone, known.clone());
         return Some(known);
     }
@@ -233,7 +237,7 @@ fn denied(ctx: &mut QueryContext<'_>, zone: &Name, proofs: &[SignedSet]) -> Opti
 
 fn stored_keys(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Rc<KeySet>> {
     let now = ctx.now.unix.seconds();
-    if let Some(keys) = ctx.core.zones.keys(now, zone) {
+    if let Some(keys) = ctx.core.known_zones().keys(now, zone) {
         return Some(keys);
     }
     let hit = ctx.core.cache.peek(now, zone, Rtype::DNSKEY).filter(|hit| hit.rank.is_secure())?;

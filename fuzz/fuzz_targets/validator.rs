@@ -1,0 +1,4 @@
+//! Shell of `sim::fuzz::validator`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sim::fuzz::validator(data));
