@@ -58,6 +58,18 @@ pub struct Oracle<'w> {
     ipv6: bool,
 }
 
+/// Each set once, however often a chain passes it: a DNAME may make several of its links.
+fn without_repeats(sets: Vec<Rrset>) -> Vec<Rrset> {
+    let mut once: Vec<Rrset> = Vec::new();
+    for set in sets {
+        let known = |other: &Rrset| other.owner == set.owner && other.rtype == set.rtype;
+        if !once.iter().any(known) {
+            once.push(set);
+        }
+    }
+    once
+}
+
 impl<'w> Oracle<'w> {
     /// Looks at a world with the eyes of a resolver that has these settings.
     pub fn new(world: &'w World, signing: &'w Signing, settings: &Settings) -> Oracle<'w> {
@@ -130,7 +142,7 @@ impl<'w> Oracle<'w> {
             if doubtful {
                 return Verdict::Doubtful;
             }
-            return Verdict::Answer(rcode, answer, judgement.max(judged));
+            return Verdict::Answer(rcode, without_repeats(answer), judgement.max(judged));
         }
     }
 

@@ -40,6 +40,8 @@ pub enum Absence {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
     pub algorithm: Algorithm,
+    /// Bits of the modulus and the exponent of RSA keys, if not the usual ones.
+    pub rsa: Option<(usize, Vec<u8>)>,
     pub absence: Absence,
     /// Seconds since 1970 between which signatures are valid.
     pub inception: u32,
@@ -53,6 +55,7 @@ impl Plan {
         const HALF_A_MONTH: u32 = 15 * 86_400;
         Plan {
             algorithm: Algorithm::ED25519,
+            rsa: None,
             absence: Absence::Nsec,
             inception: now.saturating_sub(HALF_A_MONTH),
             expiration: now.saturating_add(HALF_A_MONTH),
@@ -87,7 +90,12 @@ impl Keys {
     /// The keys of a zone.
     pub fn new(origin: &Name, plan: &Plan) -> Result<Keys, SignFault> {
         let seed = |role: &str| [origin.to_lowercase().as_wire(), role.as_bytes()].concat();
-        let pair = |role: &str| KeyPair::from_seed(plan.algorithm, &seed(role));
+        let pair = |role: &str| match &plan.rsa {
+            Some((bits, exponent)) => {
+                KeyPair::rsa_from_seed(plan.algorithm, *bits, exponent, &seed(role))
+            }
+            None => KeyPair::from_seed(plan.algorithm, &seed(role)),
+        };
         let key_signing = pair("key signing")?;
         let mut flags = DnskeyView::ZONE | DnskeyView::SEP;
         let mut protocol = PROTOCOL;

@@ -60,6 +60,34 @@ pub struct World {
 }
 
 impl World {
+    /// Its servers with their zones, and in these what leads to others, for people.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        let mut zones = BTreeMap::new();
+        for (address, server) in &self.servers {
+            text.push_str(&format!("{address} {:?}:", server.manner));
+            for zone in &server.zones {
+                text.push_str(&format!(" {}", zone.origin()));
+                zones.insert(zone.origin().clone(), zone);
+            }
+            text.push('\n');
+        }
+        for (origin, zone) in zones {
+            text.push_str(&format!("zone {origin}\n"));
+            let sets = zone.nodes().flat_map(|(_, node)| node.sets());
+            let leads = |set: &&dns::Rrset| {
+                matches!(
+                    set.rtype,
+                    Rtype::NS | Rtype::A | Rtype::AAAA | Rtype::DS | Rtype::CNAME | Rtype::DNAME
+                )
+            };
+            for set in sets.filter(leads) {
+                text.push_str(&format!("{}\n", set.to_string().trim_end()));
+            }
+        }
+        text
+    }
+
     /// What the server at an address says to a question; nothing if it is silent.
     pub fn serve(&self, address: IpAddr, via: &Via, wire: &[u8]) -> Option<Vec<u8>> {
         let server = self.servers.get(&address)?;

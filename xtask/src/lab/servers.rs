@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::namespace::Namespace;
-use super::world::{Denial, Ds, NameServer, SERVERS, Server, Signing, Zone};
+use super::world::{ALGORITHMS, Denial, Ds, NameServer, SERVERS, Server, Signing, Zone};
 use super::{os, presign};
 
 /// How often the servers are asked whether they are ready, and how long to wait in between: half a
@@ -186,7 +186,11 @@ fn make_keys(folder: &Path, world: &[Zone]) -> Result<BTreeMap<&'static str, Str
         let own = server_folder(folder, zone.server);
         let algorithm = match zone.signing {
             Signing::Unsigned => continue,
-            Signing::Signed(algorithm, _) => format!("algorithm={algorithm}"),
+            // By its number, since the configuration and this tool have different names for some.
+            Signing::Signed(algorithm, _) => {
+                let known = ALGORITHMS.iter().find(|(_, name, ..)| *name == algorithm);
+                format!("algorithm={}", known.map_or(0, |(number, ..)| *number))
+            }
             Signing::Presigned(tools, algorithm, _) => {
                 let ds = presign::make_keys(&key_folder(&own, zone), zone.name, tools, algorithm)?;
                 keys.insert(zone.name, ds);

@@ -78,14 +78,12 @@ impl Exchanges {
 impl Resolver {
     /// Sends the message that is planned for the current query, or joins a request that does.
     pub(super) fn send_planned(&mut self, now: Now, request: &mut Request) {
-        let id = request.id;
+        let (id, wishes) = (request.id, RoundWishes::of(request));
         let Some(query) = request.plan.current_mut() else { return };
         let Some(planned) = query.round.as_mut().and_then(|round| round.next.take()) else {
             return;
         };
-        let Some(key) = round_key(query, request.edns.is_some_and(|edns| edns.dnssec_ok)) else {
-            return;
-        };
+        let Some(key) = round_key(query, wishes) else { return };
         match self.rounds.get_mut(&key) {
             Some(shared) if shared.leader != id => {
                 shared.followers.push(id);
@@ -421,12 +419,12 @@ impl Resolver {
             self.actions.push_back(Action::Cancel { id });
         }
         let Some(key) = &request.following else { return };
-        let dnssec_ok = request.edns.is_some_and(|edns| edns.dnssec_ok);
+        let wishes = RoundWishes::of(request);
         let same = request
             .plan
             .current()
             .filter(|query| query.reply.is_none())
-            .and_then(|query| round_key(query, dnssec_ok))
+            .and_then(|query| round_key(query, wishes))
             .is_some_and(|current| current == *key);
         if same {
             return;
@@ -525,8 +523,23 @@ fn forward_kind(cut: &ZoneCut) -> Option<ForwardKind> {
     }
 }
 
+/// What a client wants that decides whom its questions may be shared with.
+#[derive(Clone, Copy)]
+struct RoundWishes {
+    dnssec_ok: bool,
+    /// What is bogus ends a round for those who check and not for those who do not (RFC 6840 §5.9).
+    unchecked: bool,
+}
+
+impl RoundWishes {
+    fn of(request: &Request) -> RoundWishes {
+        let dnssec_ok = request.edns.is_some_and(|edns| edns.dnssec_ok);
+        RoundWishes { dnssec_ok, unchecked: request.checking_disabled() }
+    }
+}
+
 /// The key of the round that a query is in.
-fn round_key(query: &Query, dnssec_ok: bool) -> Option<RoundKey> {
+fn round_key(query: &Query, wishes: RoundWishes) -> Option<RoundKey> {
     let (round, cut) = (query.round.as_ref()?, query.cut.as_ref()?);
     let sent_flags = QueryFlags::TCP
         | QueryFlags::NO_EDNS
@@ -536,8 +549,8 @@ fn round_key(query: &Query, dnssec_ok: bool) -> Option<RoundKey> {
     let stub = forward_kind(cut) == Some(ForwardKind::Stub);
     let manner = (query.flags & sent_flags).bits()
         | u32::from(cut.is_forward()) << 31
-        | u32::from(stub && dnssec_ok) << 30
-        | u32::from(stub && query.flags.contains(QueryFlags::DNSSEC_CD)) << 29;
+        | u32::from(stub && wishes.dnssec_ok) << 30
+        | u32::from(wishes.unchecked || query.flags.contains(QueryFlags::DNSSEC_CD)) << 29;
     Some(RoundKey {
         name: round.ask.name.clone(),
         rtype: round.ask.rtype,

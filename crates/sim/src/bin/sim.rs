@@ -11,14 +11,16 @@ use sim::trace::Detail;
 
 const USAGE: &str = "\
 Usage: sim scenario [-v | -vv] [--chances N] [--list FILE --root DIR] [PATH...]
-       sim seeds [-v | -vv] [--gaps] [--seeds N | --seed S]
+       sim seeds [-v | -vv] [-w] [--gaps] [--from S] [--seeds N | --seed S]
 
   scenario   play .rpl files, or all of a folder, against the resolver in virtual time
              -v prints the trace of each failure, -vv whole messages with it
              --chances plays each with N different choices of the resolver
              --list takes the names from a file and looks for them below --root
   seeds      random worlds against the oracle
-             --seeds N runs the first N seeds (200 if nothing is said), --seed S only that one
+             --seeds N runs N seeds (200 if nothing is said), --seed S only that one
+             --from S begins with that seed
+             -w prints the servers and delegations of each world that fails
              --gaps asks for many names that are not there, and then for those that are
              -v prints the trace of each failure, -vv whole messages with it
 ";
@@ -92,15 +94,20 @@ fn number(text: &str) -> anyhow::Result<u64> {
 }
 
 fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
-    let (mut seeds, mut detail, mut gaps) = (0..200, None, false);
+    let (mut seeds, mut detail, mut gaps, mut shown) = (0..200_u64, None, false, false);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "-v" => detail = Some(Detail::Lines),
             "-vv" => detail = Some(Detail::Messages),
+            "-w" => shown = true,
             "--gaps" => gaps = true,
-            "--seeds" => seeds = 0..number(value()?)?,
+            "--seeds" => seeds.end = seeds.start.saturating_add(number(value()?)?),
+            "--from" => {
+                let (from, count) = (number(value()?)?, seeds.end - seeds.start);
+                seeds = from..from.saturating_add(count);
+            }
             "--seed" => {
                 let seed = number(value()?)?;
                 seeds = seed..seed + 1;
@@ -124,6 +131,9 @@ fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
             println!("  {failure}");
         }
         println!("  again: {}", report.reproduce());
+        if shown {
+            print!("{}", sim::generate::generate(seed, 0).world.describe());
+        }
         if let Some(detail) = detail {
             print!("{}", report.trace.render(detail));
         }

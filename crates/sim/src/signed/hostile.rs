@@ -51,6 +51,11 @@ pub const ATTACKS: &[Attack] = &[
         make: |w, n| trap(w, n, Some(RSA_LONG), 60),
     },
     Attack {
+        name: "20 RSA keys of 4096 bits with exponents of 64, 60 bad signatures",
+        asks_gaps: false,
+        make: |w, n| trap(w, n, Some(RSA_4096_LONG), 60),
+    },
+    Attack {
         name: "256 records, 8 bad signatures",
         asks_gaps: false,
         make: |w, n| heap(w, n, 256),
@@ -94,9 +99,12 @@ struct Shape {
 
 const RSA_2048: Shape =
     Shape { algorithm: Algorithm::RSASHA256, exponent: &[1, 0, 1], bytes: 256, signature: 256 };
-/// An exponent that takes the slow road: the dearest keys that are tried at all.
+/// An exponent that takes the slow road.
 const RSA_LONG: Shape =
     Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 127], bytes: 128, signature: 128 };
+/// The dearest keys that are tried at all.
+const RSA_4096_LONG: Shape =
+    Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 8], bytes: 512, signature: 512 };
 const ED448: Shape =
     Shape { algorithm: Algorithm::ED448, exponent: &[], bytes: 57, signature: 114 };
 

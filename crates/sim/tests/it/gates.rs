@@ -102,3 +102,18 @@ fn dear_keys_are_still_validated() {
         assert_eq!((got.rcode, got.ad), (Rcode::NXDOMAIN, true), "{algorithm}");
     }
 }
+
+/// As dear as keys can be: an exponent of hundreds of bits. What others accept is accepted, as long as
+/// one message asks for no more than two of these.
+#[test]
+fn the_dearest_keys_are_still_validated() {
+    let rsa = Some((2048, vec![0xff; 40]));
+    let plan = Plan { algorithm: Algorithm::RSASHA256, rsa, ..plan() };
+    let mut world = SignedWorld::new().unwrap();
+    world.zone("zone.", Some(plan), "www A 192.0.2.1").unwrap();
+    let mut driver = world.open().unwrap();
+    for text in ["www.zone. A", "www.zone. MX"] {
+        let got = ask(&mut driver, "DO", text);
+        assert_eq!((got.rcode, got.ad), (Rcode::NOERROR, true), "{text} {got:?}");
+    }
+}

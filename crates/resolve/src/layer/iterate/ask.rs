@@ -43,7 +43,16 @@ pub fn plan_message(ctx: &mut QueryContext<'_>) -> Plans {
         ctx.query.cut = Some(found);
     }
     let Some(mut zone) = ctx.query.cut.take() else { return Plans::Nothing };
-    let plans = plan_with(ctx, &mut zone);
+    let mut plans = plan_with(ctx, &mut zone);
+    // Each time a zone further up, so this ends at the root at the latest.
+    if plans == Plans::Nothing
+        && ctx.request.bound.is_none()
+        && let Some(above) = cut::find_above(ctx, &zone)
+    {
+        trace!(ctx, Iterate, "no way to '{}', back to '{}'", zone.name, above.name);
+        (zone, ctx.query.round) = (above, None);
+        plans = plan_with(ctx, &mut zone);
+    }
     ctx.query.cut = Some(zone);
     plans
 }

@@ -33,10 +33,29 @@ pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
     if is_ds {
         found.retain(|cut| cut.name != ctx.query.name);
     }
+    closest(ctx, &found)
+}
+
+/// The zone to ask in the place of one whose servers are known to the store by name only: their
+/// glue has gone, and another referral of the parent may bring it. `None` if there is no such hope.
+pub(super) fn find_above(ctx: &mut QueryContext<'_>, zone: &ZoneCut) -> Option<ZoneCut> {
+    let is_lost =
+        |server: &NameServer| server.addresses.is_empty() && server.name.is_at_or_below(&zone.name);
+    let from_store = ctx.query.referrals == 0 && !zone.is_forward() && !zone.name.is_root();
+    if !from_store || !zone.name_servers().iter().any(is_lost) {
+        return None;
+    }
+    let mut found = known_cuts(ctx);
+    found.retain(|cut| zone.name.is_below(&cut.name));
+    Some(closest(ctx, &found))
+}
+
+/// The first of some zone cuts that can be asked, or the root.
+fn closest(ctx: &mut QueryContext<'_>, found: &[KnownCut]) -> ZoneCut {
     let names = |servers: &Rdatas| -> Vec<Name> {
         servers.iter().filter_map(|rdata| Name::from_wire(rdata).ok()).collect()
     };
-    for KnownCut { name, servers } in &found {
+    for KnownCut { name, servers } in found {
         if name.is_root() {
             break;
         }

@@ -145,7 +145,11 @@ fn unsigned(
         }
         Delegation::Vouched(_) | Delegation::NotACut => {}
     }
-    let labels = owner.label_count() - usize::from(rtype == Rtype::DS && !owner.is_root());
+    // What is said about a DS is the parent's, be it the DS itself or an alias in its place; whether
+    // there is a cut at the name is what was asked.
+    let asks_parent = ctx.query.rtype == Rtype::DS && ctx.query.name == *owner;
+    let is_parents = rtype == Rtype::DS || asks_parent;
+    let labels = owner.label_count() - usize::from(is_parents && !owner.is_root());
     for depth in (base.label_count() + 1..=labels).take(UNSEEN_CUTS_MAX) {
         match chain::delegation(ctx, &owner.suffix(depth))? {
             Delegation::Insecure => return Ok(Basis::Insecure),
