@@ -12,7 +12,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,10 +104,10 @@ pub fn inside(words: &[&str]) -> Result<()> {
 fn wait_until_ready() -> Result<()> {
     let bits = Bits { dnssec_ok: false, authentic: false, unchecked: false };
     let question = Question { name: String::new(), rtype: 2, bits };
-    for (name, at) in RESOLVERS {
+    for (name, address, port) in RESOLVERS {
         let mut attempts = 0..READY_ATTEMPTS;
         let ready = attempts.any(|_| {
-            let said = ask(at, &question);
+            let said = ask((address, port), &question);
             let is_there = said.rcode == "NOERROR";
             if !is_there {
                 std::thread::sleep(Duration::from_millis(200));
@@ -122,14 +122,15 @@ fn wait_until_ready() -> Result<()> {
 }
 
 fn ask_all(question: &Question) -> Four {
-    RESOLVERS.map(|(_, at)| ask(at, question))
+    RESOLVERS.map(|(_, address, port)| ask((address, port), question))
 }
 
-fn ask(at: &str, question: &Question) -> Said {
+fn ask((address, port): (&str, u16), question: &Question) -> Said {
     // Each has a socket of its own, so one id does for all.
     const ID: u16 = 0x6b72;
     let query = wire::query(ID, &question.name, question.rtype, question.bits);
-    let Ok(at) = format!("{at}:53").parse::<SocketAddr>() else { return Said::nothing("ADDRESS") };
+    let Ok(address) = address.parse::<IpAddr>() else { return Said::nothing("ADDRESS") };
+    let at = SocketAddr::new(address, port);
     match over_udp(at, &query, ID) {
         Some(said) if said.truncated => {
             over_tcp(at, &query, ID).unwrap_or_else(|| Said::nothing("NO STREAM"))
@@ -275,7 +276,7 @@ fn json(question: &Question, four: &Four) -> String {
         format!("\"type\":{}", quoted(&wire::type_name(question.rtype))),
         format!("\"bits\":{}", quoted(&question.bits.text())),
     ];
-    for ((name, _), said) in RESOLVERS.iter().zip(four) {
+    for ((name, ..), said) in RESOLVERS.iter().zip(four) {
         fields.push(format!("{}:{}", quoted(name), quoted(&said.text())));
     }
     format!("{{{}}}\n", fields.join(","))

@@ -26,7 +26,7 @@ use crate::trace::Trace;
 use crate::world::World;
 
 /// Questions asked in one world.
-const QUESTIONS: usize = 24;
+pub const QUESTIONS: usize = 24;
 /// Longest time a client may wait for its answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Upstream questions that one client's question may cost at most.

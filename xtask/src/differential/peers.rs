@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 
 use crate::lab::Lab;
 
-/// Who is asked, and where: ours first.
-pub(super) const RESOLVERS: [(&str, &str); 4] = [
-    ("kres", "127.10.0.1"),
-    ("kresd 5.6", "127.10.0.2"),
-    ("unbound", "127.10.0.3"),
-    ("named", "127.10.0.4"),
+/// Who is asked, and where: ours first. BIND only listens on addresses that the system lists.
+pub(super) const RESOLVERS: [(&str, &str, u16); 4] = [
+    ("kres", "127.10.0.1", 53),
+    ("kresd 5.6", "127.10.0.2", 53),
+    ("unbound", "127.10.0.3", 53),
+    ("named", "127.0.0.1", 5300),
 ];
 
 /// The program of Knot Resolver, unless the environment names another.
@@ -90,13 +90,14 @@ fn unbound(lab: &Lab, folder: &Path) -> String {
 
 fn named(lab: &Lab, folder: &Path) -> String {
     format!(
-        "options {{ directory \"{}\"; listen-on {{ {}; }}; listen-on-v6 {{ none; }};\n\
+        "options {{ directory \"{}\"; listen-on port {} {{ {}; }}; listen-on-v6 {{ none; }};\n\
          \x20 recursion yes; allow-query {{ any; }}; allow-recursion {{ any; }};\n\
          \x20 dnssec-validation yes; empty-zones-enable no; pid-file none;\n\
          \x20 session-keyfile \"session.key\"; managed-keys-directory \"{}\"; }};\n\
          server ::/0 {{ bogus yes; }};\n\
          controls {{ }};\n{}zone \".\" {{ type hint; file \"hints\"; }};\n",
         folder.display(),
+        RESOLVERS[3].2,
         RESOLVERS[3].1,
         folder.display(),
         lab.anchors(),

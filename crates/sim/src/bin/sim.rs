@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use sim::rpl::suite;
-use sim::simulate::{simulate, simulate_gaps};
+use sim::simulate::{QUESTIONS, simulate, simulate_gaps};
 use sim::trace::Detail;
 
 const USAGE: &str = "\
@@ -132,7 +132,7 @@ fn seeds(arguments: &[String]) -> anyhow::Result<ExitCode> {
         }
         println!("  again: {}", report.reproduce());
         if shown {
-            print!("{}", sim::generate::generate(seed, 0).world.describe());
+            print!("{}", sim::generate::generate(seed, QUESTIONS).world.describe());
         }
         if let Some(detail) = detail {
             print!("{}", report.trace.render(detail));

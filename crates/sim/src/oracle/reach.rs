@@ -1,36 +1,57 @@
 //! Which zones can be reached: found out from the hints downwards, again and again, since the
 //! servers of one zone may have their names in another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use dns::{Name, Rrset, Rtype};
 
 use super::look::{Sight, look};
 use super::{BAD_SERVERS_MAX, Oracle, Reach};
-use crate::world::{Manner, Server};
+use crate::world::Manner;
 use crate::zone::Zone;
 
 impl Oracle<'_> {
-    /// Has some server two zones above a name? Asked for the upper one, it answers from the lower
-    /// one, even where the delegations between them lead nowhere.
+    /// Is some server listed for a zone above a name that has another such zone? Asked for the one, it
+    /// answers from the other, even where the delegations between them lead nowhere.
     pub(super) fn has_shortcut(&self, name: &Name) -> bool {
-        let above = |server: &&Server| {
-            let zones = server.zones.iter();
-            zones.filter(|zone| name.is_at_or_below(zone.origin())).count() > 1
-        };
-        self.world.servers.values().any(|server| above(&server))
+        let above = |origin: &&Name| name.is_at_or_below(origin);
+        self.zones.keys().filter(above).any(|origin| {
+            self.leads_to(origin, |other| name.is_at_or_below(other) && other != origin)
+        })
     }
 
-    /// Has some server of the zone another one closer to the name, that nothing delegates to? It
-    /// answers from that.
+    /// Is some server listed for the zone that has another one closer to the name, to which nothing
+    /// leads? It answers from that.
     pub(super) fn is_overshadowed(&self, zone: &Zone, name: &Name) -> bool {
-        let both = |server: &Server| {
-            let closer = |other: &Name| name.is_at_or_below(other) && other.is_below(zone.origin());
-            let mut origins = server.zones.iter().map(|zone| zone.origin());
-            server.zones.iter().any(|own| own.origin() == zone.origin()) && origins.any(closer)
-        };
-        self.world.servers.values().any(both)
+        let origin = zone.origin();
+        self.leads_to(origin, |other| name.is_at_or_below(other) && other.is_below(origin))
+    }
+
+    /// Has some server that is listed for a zone another one of these?
+    fn leads_to(&self, origin: &Name, wanted: impl Fn(&Name) -> bool) -> bool {
+        let listed = self.listed(origin);
+        let servers = listed.iter().filter_map(|at| self.world.servers.get(at));
+        servers.flat_map(|server| &server.zones).any(|zone| wanted(zone.origin()))
+    }
+
+    /// All addresses that anybody says servers of a zone have, whether it is true or not.
+    fn listed(&self, origin: &Name) -> BTreeSet<IpAddr> {
+        let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
+        if origin.is_root() {
+            addresses.extend(self.world.hints.iter().flat_map(|(_, addresses)| addresses));
+        }
+        let sets = self.zones.values().filter_map(|zone| zone.set(origin, Rtype::NS));
+        let hosts: BTreeSet<Name> = sets
+            .flat_map(|set| set.rdatas.iter())
+            .filter_map(|rdata| Name::from_wire(rdata).ok())
+            .collect();
+        for (host, zone) in hosts.iter().flat_map(|h| self.zones.values().map(move |z| (h, z))) {
+            for set in [Rtype::A, Rtype::AAAA].iter().filter_map(|rtype| zone.set(host, *rtype)) {
+                addresses.extend(set.rdatas.iter().filter_map(address));
+            }
+        }
+        addresses
     }
 
     /// Finds out which zones can be reached: from the hints downwards, again and again, since the
@@ -67,6 +88,7 @@ impl Oracle<'_> {
         let mut best = Reach::Never;
         let mut bad = 0;
         for host in servers.rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok()) {
+            let mut hard_to_find = false;
             for rtype in [Rtype::A, Rtype::AAAA] {
                 // Glue, where there is some; else the name has to be resolved.
                 let glue = parent.set(&host, rtype).filter(|_| parent.cut(&host).is_some());
@@ -74,6 +96,7 @@ impl Oracle<'_> {
                     Some(set) => (Some(set.clone()), Reach::Surely),
                     None => self.address_set(&host, rtype),
                 };
+                hard_to_find |= glue.is_none() && self.zone_of(&host, rtype).1 != Reach::Surely;
                 let addresses = found.iter().flat_map(|set| set.rdatas.iter()).filter_map(address);
                 for at in addresses {
                     let quality = self.quality(at, origin).min(surely);
@@ -81,6 +104,8 @@ impl Oracle<'_> {
                     best = best.max(quality);
                 }
             }
+            // The time that goes into looking for it is missing for the others.
+            bad += usize::from(hard_to_find);
         }
         if bad > BAD_SERVERS_MAX {
             best = best.min(Reach::Perhaps);

@@ -50,7 +50,8 @@ pub fn plan_message(ctx: &mut QueryContext<'_>) -> Plans {
         && let Some(above) = cut::find_above(ctx, &zone)
     {
         trace!(ctx, Iterate, "no way to '{}', back to '{}'", zone.name, above.name);
-        (zone, ctx.query.round) = (above, None);
+        ctx.request.plan.abandon_round(ctx.query);
+        zone = above;
         plans = plan_with(ctx, &mut zone);
     }
     ctx.query.cut = Some(zone);
