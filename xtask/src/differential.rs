@@ -172,6 +172,10 @@ struct Tally {
     open: usize,
     /// Among those: ours says what at least one of them says.
     in_company: usize,
+    /// Among those: who says something else than the other two, which ours agrees with or not.
+    odd: BTreeMap<String, usize>,
+    /// Ours says what nobody says, where the others do not agree either.
+    alone: Vec<(Question, Four)>,
     /// Differs the first time, and not when it is asked again.
     passing: usize,
     different: Vec<(Question, Four)>,
@@ -191,6 +195,20 @@ fn judge(four: &Four) -> Judged {
     Judged::Open { in_company: others.contains(ours) }
 }
 
+/// Who differs from the other two of the others, and whether ours is with those two.
+fn odd_one(four: &Four) -> String {
+    let [ours, others @ ..] = four;
+    for (odd, (name, ..)) in RESOLVERS[1..].iter().enumerate() {
+        let (one, two) = (&others[(odd + 1) % 3], &others[(odd + 2) % 3]);
+        if one == two {
+            let with =
+                if ours == one { "ours is with the two" } else { "ours is not with the two" };
+            return format!("{name} is alone, {with}");
+        }
+    }
+    "all three differ".into()
+}
+
 impl Tally {
     fn count(&mut self, question: &Question, four: &Four, all: usize) {
         self.asked += 1;
@@ -199,6 +217,10 @@ impl Tally {
             Judged::Open { in_company } => {
                 self.open += 1;
                 self.in_company += usize::from(in_company);
+                *self.odd.entry(odd_one(four)).or_default() += 1;
+                if !in_company {
+                    self.alone.push((question.clone(), four.clone()));
+                }
             }
             Judged::Different => self.different.push((question.clone(), four.clone())),
         }
@@ -225,7 +247,11 @@ impl Tally {
     }
 
     fn conclude(&self, report: &Path) -> Result<()> {
-        let lines: Vec<String> = self.different.iter().map(|(q, four)| json(q, four)).collect();
+        let kinds = [("different", &self.different), ("alone", &self.alone)];
+        let lines: Vec<String> = kinds
+            .iter()
+            .flat_map(|(kind, list)| list.iter().map(|(q, four)| json(kind, q, four)))
+            .collect();
         fs::write(report, lines.concat()).with_context(|| report.display().to_string())?;
         println!(
             "{} questions: {} where the three others agree and ours with them, {} where they do not \
@@ -238,6 +264,9 @@ impl Tally {
             self.passing,
             self.different.len(),
         );
+        for (who, count) in &self.odd {
+            println!("{count:5} {who}");
+        }
         let mut kinds: BTreeMap<String, (usize, String)> = BTreeMap::new();
         for (question, four) in &self.different {
             let [ours, theirs, ..] = four;
@@ -270,8 +299,9 @@ fn describe(question: &Question, four: &Four) -> String {
     )
 }
 
-fn json(question: &Question, four: &Four) -> String {
+fn json(kind: &str, question: &Question, four: &Four) -> String {
     let mut fields = vec![
+        format!("\"kind\":{}", quoted(kind)),
         format!("\"name\":{}", quoted(&question.name)),
         format!("\"type\":{}", quoted(&wire::type_name(question.rtype))),
         format!("\"bits\":{}", quoted(&question.bits.text())),

@@ -11,6 +11,14 @@ use super::{BAD_SERVERS_MAX, Oracle, Reach};
 use crate::world::Manner;
 use crate::zone::Zone;
 
+/// For how long a resolver goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Endless,
+    /// As long as somebody waits for an answer.
+    Human,
+}
+
 impl Oracle<'_> {
     /// Is some server listed for a zone above a name that has another such zone? Asked for the one, it
     /// answers from the other, even where the delegations between them lead nowhere.
@@ -57,19 +65,22 @@ impl Oracle<'_> {
     /// Finds out which zones can be reached: from the hints downwards, again and again, since the
     /// servers of one zone may have their names in another.
     pub(super) fn explore(&mut self) {
-        loop {
-            let mut reach = BTreeMap::new();
-            for origin in self.zones.keys() {
-                let servers = match origin.is_root() {
-                    true => self.hinted(),
-                    false => self.delegated(origin),
-                };
-                reach.insert(origin.clone(), servers);
+        // What takes too long is found out from what is there at all.
+        for patience in [Patience::Endless, Patience::Human] {
+            loop {
+                let mut reach = BTreeMap::new();
+                for origin in self.zones.keys() {
+                    let servers = match origin.is_root() {
+                        true => self.hinted(),
+                        false => self.delegated(origin, patience),
+                    };
+                    reach.insert(origin.clone(), servers);
+                }
+                if reach == self.reach {
+                    break;
+                }
+                self.reach = reach;
             }
-            if reach == self.reach {
-                return;
-            }
-            self.reach = reach;
         }
     }
 
@@ -79,7 +90,7 @@ impl Oracle<'_> {
     }
 
     /// How surely a zone is reached through the delegation in its parent.
-    fn delegated(&self, origin: &Name) -> Reach {
+    fn delegated(&self, origin: &Name, patience: Patience) -> Reach {
         let Some(above) = origin.parent() else { return Reach::Never };
         let (Some(parent), parent_reach) = self.zone_of(&above, Rtype::NS) else {
             return Reach::Never;
@@ -105,7 +116,7 @@ impl Oracle<'_> {
                 }
             }
             // The time that goes into looking for it is missing for the others.
-            bad += usize::from(hard_to_find);
+            bad += usize::from(hard_to_find && patience == Patience::Human);
         }
         if bad > BAD_SERVERS_MAX {
             best = best.min(Reach::Perhaps);
