@@ -102,7 +102,6 @@ fn admit(worker: &Rc<Worker>, listener: &StreamListener, stream: TcpStream, peer
         true => match worker.tls.session(now) {
             Some(session) => Some(Secured {
                 session: RefCell::new(session),
-                encrypted: Cell::new(0),
                 handshake_by: Clock::elapsed(now) + worker.tls.handshake(),
             }),
             None => return,
@@ -119,8 +118,6 @@ fn admit(worker: &Rc<Worker>, listener: &StreamListener, stream: TcpStream, peer
 /// TLS on a connection.
 struct Secured {
     session: RefCell<TlsSession>,
-    /// Octets of the session's output that were encrypted and are not yet with the kernel.
-    encrypted: Cell<usize>,
     /// By then the handshake is over, or the connection.
     handshake_by: Duration,
 }
@@ -225,7 +222,10 @@ impl ClientStream {
         let mut session = self.session.borrow_mut();
         let sent = match &self.tls {
             None => self.send(&mut session, Clock::elapsed(now)),
-            Some(tls) => self.send_encrypted(tls, &mut session, Clock::elapsed(now)),
+            Some(tls) => {
+                let mut plain = (&mut *session, Clock::elapsed(now));
+                tls.session.borrow_mut().send(&mut plain, &mut self.stream.get_ref())
+            }
         };
         if let Err(error) = sent {
             if error.kind() != io::ErrorKind::WouldBlock {
@@ -248,32 +248,6 @@ impl ClientStream {
             }
         }
         Ok(())
-    }
-
-    /// What was encrypted counts as sent when the kernel has it, so the time that a client has to
-    /// take its answers is the same as without TLS.
-    fn send_encrypted(
-        &self,
-        tls: &Secured,
-        session: &mut ServerStream,
-        now: Duration,
-    ) -> io::Result<()> {
-        let mut crypt = tls.session.borrow_mut();
-        loop {
-            while crypt.has_output() {
-                match crypt.write_to(&mut self.stream.get_ref()) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            session.advance_output(now, tls.encrypted.take());
-            if session.output().is_empty() || crypt.is_handshaking() {
-                return Ok(());
-            }
-            tls.encrypted.set(crypt.encrypt(session.output()));
-        }
     }
 
     /// The octets of DNS in what was read: those themselves, or what they decrypt to. On a fault

@@ -5,6 +5,7 @@
 
 mod ports;
 pub(crate) mod tcp;
+mod tls;
 pub(crate) mod udp;
 
 use std::cell::Cell;
@@ -15,9 +16,9 @@ use std::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use resolve::{ExchangeFault, ExchangeId, Now, Target, Via};
 
-use crate::logging::log;
 use ports::Ports;
-use tcp::TcpExchanges;
+use tcp::{Place, TcpExchanges};
+use tls::TlsUpstreams;
 use udp::UdpExchanges;
 
 /// Where questions leave from (`net.outgoing_v4`, `net.outgoing_v6`).
@@ -31,8 +32,8 @@ pub(crate) struct Source {
 pub(crate) struct Upstream {
     pub(crate) udp: UdpExchanges,
     pub(crate) tcp: TcpExchanges,
+    pub(crate) tls: TlsUpstreams,
     pub(crate) source: Cell<Source>,
-    encryption_missed: Cell<bool>,
 }
 
 impl Upstream {
@@ -40,8 +41,8 @@ impl Upstream {
         Ok(Upstream {
             udp: UdpExchanges::new(Ports::new(random))?,
             tcp: TcpExchanges::default(),
+            tls: TlsUpstreams::default(),
             source: Cell::default(),
-            encryption_missed: Cell::new(false),
         })
     }
 
@@ -55,21 +56,20 @@ impl Upstream {
         connect_timeout: Duration,
         free: usize,
     ) -> Result<(), ExchangeFault> {
-        match &target.via {
-            Via::Udp if free == 0 => {
-                // For the next one, which the resolver sends when it is told to wait.
-                self.tcp.close_idle();
-                Err(ExchangeFault::NoSocket)
-            }
-            Via::Udp => self.udp.start(id, target.address, self.source.get(), &wire),
-            Via::Tcp => self.tcp.start(now, id, target.address, wire, connect_timeout, free),
-            Via::Tls(_) => {
-                if !self.encryption_missed.replace(true) {
-                    log!(Err, "tls_cl", "this program does not speak TLS to upstreams");
-                }
-                Err(ExchangeFault::Handshake)
-            }
+        let encryption = match &target.via {
+            Via::Tls(encryption) => Some(encryption.clone()),
+            Via::Udp | Via::Tcp => self.tls.for_address(target.address),
+        };
+        if encryption.is_some() || target.via == Via::Tcp {
+            let place = Place { address: target.address, encryption };
+            return self.tcp.start(now, id, place, wire, connect_timeout, &self.tls, free);
         }
+        if free == 0 {
+            // For the next one, which the resolver sends when it is told to wait.
+            self.tcp.close_idle();
+            return Err(ExchangeFault::NoSocket);
+        }
+        self.udp.start(id, target.address, self.source.get(), &wire)
     }
 
     /// Carries out [`resolve::Action::Mirror`].
@@ -99,6 +99,8 @@ fn fault_of(error: &io::Error) -> ExchangeFault {
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => ExchangeFault::Closed,
         io::ErrorKind::AddrInUse => ExchangeFault::NoSocket,
+        // Said by a session of TLS only.
+        io::ErrorKind::InvalidData => ExchangeFault::Handshake,
         _ => match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                 ExchangeFault::NoSocket

@@ -423,8 +423,11 @@ impl Worker {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
                 let input = space.get(..count).unwrap_or_default();
-                self.take_stream_replies(stream, input, &mut buffers);
-                Ok(count < space.len())
+                stream.decrypt(input).map(|plain| {
+                    let input = plain.as_deref().unwrap_or(input);
+                    self.take_stream_replies(stream, input, &mut buffers);
+                    count < space.len()
+                })
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),

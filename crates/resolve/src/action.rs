@@ -1,6 +1,7 @@
 //! What the resolver asks of the world: answers to clients and questions to upstreams.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,12 @@ pub struct ExchangeId(pub u64);
 /// What authenticates an encrypted upstream (RFC 8310).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Encryption {
-    /// Name for SNI and the certificate check.
-    pub hostname: Option<String>,
+    /// Names of which the certificate must carry one; the first one goes into the SNI.
+    pub hostnames: Vec<String>,
     /// Base64 SHA-256 pins of the public key; any of them will do.
     pub pins: Vec<String>,
-    /// A file of CA certificates instead of the system's.
-    pub ca_file: Option<String>,
+    /// Files of CA certificates instead of the system's.
+    pub ca_files: Vec<PathBuf>,
     /// No check at all, asked for in so many words.
     pub insecure: bool,
 }

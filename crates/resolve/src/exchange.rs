@@ -7,6 +7,7 @@
 //! case may differ.
 
 use dns::edns::OptRecord;
+use dns::edns::options::PADDING_BLOCK_QUERY;
 use dns::{Composer, Header, Message, MessageFault, Opcode};
 
 use crate::action::Via;
@@ -41,6 +42,8 @@ pub struct Manner {
     pub vary_case: bool,
     /// OPT record: UDP size and DO bit.
     pub edns: Option<(u16, bool)>,
+    /// The pipe is encrypted: the length shall not tell the name (RFC 8467 §4.1).
+    pub padded: bool,
 }
 
 /// Writes a question. Returns the bytes, the message id and the name as sent.
@@ -57,7 +60,11 @@ pub fn compose(ask: &Ask, manner: Manner, chance: &mut Chance) -> (Vec<u8>, u16,
     let mut wire = Vec::with_capacity(name.len() + 28);
     let mut composer = Composer::new(&mut wire, header, dns::limits::MESSAGE_BYTES_MAX);
     let _always_fits = composer.question(&name, ask.rtype, ask.class);
-    composer.finish(manner.edns.map(|(size, dnssec_ok)| OptRecord::new(size, dnssec_ok)).as_ref());
+    let mut opt = manner.edns.map(|(size, dnssec_ok)| OptRecord::new(size, dnssec_ok));
+    if let Some(opt) = opt.as_mut().filter(|_| manner.padded) {
+        opt.push_padding(composer.len(), PADDING_BLOCK_QUERY, dns::limits::MESSAGE_BYTES_MAX);
+    }
+    composer.finish(opt.as_ref());
     (wire, header.id, name)
 }
 

@@ -1,25 +1,26 @@
 //! TLS below a stream of DNS messages (RFC 7858): cipher text in, plain text out, and back.
 //!
 //! A [`TlsServer`] is what sessions of clients are made from: a certificate, its key, and the keys of
-//! session tickets. A [`TlsSession`] is one connection. It holds no more than what one record takes
-//! in each direction: plain text is handed out as it is decrypted, and nothing is encrypted before
-//! the pipe has taken what was encrypted last.
+//! session tickets. A [`TlsClient`] is what sessions to an upstream are made from: how the upstream
+//! proves who it is. A [`TlsSession`] is one connection, of either.
 //!
-//! Randomness of handshakes comes from the crypto library; the time by which tickets live is told by
-//! the caller.
+//! Randomness of handshakes comes from the crypto library; the time by which tickets live and
+//! certificates are judged is told by the caller.
 
+mod client;
+mod session;
 mod tickets;
 
-use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
+
+pub use client::{Authentication, TlsClient};
+pub use session::{Plain, TlsSession};
 pub use tickets::TicketSecret;
 use tickets::Tickets;
-
-use crate::limits::TLS_PLAIN_MAX;
 
 /// RFC 7858 §3.1 says nothing of ALPN; the name is registered, and clients that send one send this.
 const ALPN_DOT: &[u8] = b"dot";
@@ -37,6 +38,12 @@ pub enum TlsSetupError {
     Unusable(rustls::Error),
     #[error("no certificate can be made: {0}")]
     Ephemeral(rcgen::Error),
+    #[error("'{0}' is neither the name of a host nor an address")]
+    Hostname(String),
+    #[error("certificate authorities cannot be used: {0}")]
+    Authorities(String),
+    #[error("nothing says how the other side proves who it is")]
+    NoAuthentication,
 }
 
 /// The other side broke the protocol, or nothing could be agreed on; the connection is of no more
@@ -107,74 +114,9 @@ impl TlsServer {
     /// The session of a connection that was accepted at `unix` seconds since 1970.
     pub fn session(&self, unix: u64) -> Result<TlsSession, TlsFault> {
         self.tickets.set_time(unix);
-        let mut connection =
+        let connection =
             ServerConnection::new(self.config.clone()).map_err(|error| fault(&error))?;
-        connection.set_buffer_limit(Some(TLS_PLAIN_MAX));
-        Ok(TlsSession { connection })
-    }
-}
-
-/// One client's TLS session.
-pub struct TlsSession {
-    connection: ServerConnection,
-}
-
-impl std::fmt::Debug for TlsSession {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TlsSession(..)")
-    }
-}
-
-impl TlsSession {
-    /// Takes cipher text that has come and appends what it says to `plain`. Returns whether the
-    /// client has said that nothing more will come. After an error, what [`TlsSession::write_to`]
-    /// has to send is an alert.
-    pub fn receive(&mut self, mut input: &[u8], plain: &mut Vec<u8>) -> Result<bool, TlsFault> {
-        let mut closed = false;
-        while !input.is_empty() {
-            let taken =
-                self.connection.read_tls(&mut input).map_err(|e| TlsFault(e.to_string()))?;
-            let state = self.connection.process_new_packets().map_err(|error| fault(&error))?;
-            let start = plain.len();
-            plain.resize(start + state.plaintext_bytes_to_read(), 0);
-            if let Some(space) = plain.get_mut(start..).filter(|space| !space.is_empty()) {
-                let read = self.connection.reader().read_exact(space);
-                read.map_err(|error| TlsFault(error.to_string()))?;
-            }
-            closed = state.peer_has_closed();
-            if taken == 0 || closed {
-                break;
-            }
-        }
-        Ok(closed)
-    }
-
-    /// Encrypts the beginning of `plain`; returns how many octets of it. To be called when nothing
-    /// waits to be written.
-    pub fn encrypt(&mut self, plain: &[u8]) -> usize {
-        let share = plain.get(..TLS_PLAIN_MAX).unwrap_or(plain);
-        // Writing into memory does not fail; what does not fit is not taken.
-        self.connection.writer().write(share).unwrap_or(0)
-    }
-
-    /// Does cipher text wait to be written?
-    pub fn has_output(&self) -> bool {
-        self.connection.wants_write()
-    }
-
-    /// Writes cipher text to the pipe, once.
-    pub fn write_to(&mut self, pipe: &mut dyn Write) -> io::Result<usize> {
-        self.connection.write_tls(pipe)
-    }
-
-    /// Is the handshake still under way?
-    pub fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
-    }
-
-    /// Says that nothing more will be sent (RFC 8446 §6.1).
-    pub fn close(&mut self) {
-        self.connection.send_close_notify();
+        Ok(TlsSession::new(connection.into()))
     }
 }
 

@@ -14,6 +14,7 @@ use lua::host::{
 };
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{AddressFamily, getsockopt, sockopt};
+use resolve::Encryption;
 
 use super::DaemonHost;
 use crate::console::ControlListener;
@@ -376,6 +377,15 @@ impl Network for DaemonHost {
 
     fn set_tls_client(&self, client: &TlsClient) -> Result<(), HostError> {
         self.clear_tls_client(client.address);
+        self.worker.upstream.tls.set(
+            client.address,
+            Encryption {
+                hostnames: client.hostnames.clone(),
+                pins: client.pins_sha256.clone(),
+                ca_files: client.ca_files.clone(),
+                insecure: client.insecure,
+            },
+        );
         self.network.tls_clients.borrow_mut().push(client.clone());
         Ok(())
     }
@@ -384,6 +394,7 @@ impl Network for DaemonHost {
         let mut clients = self.network.tls_clients.borrow_mut();
         let before = clients.len();
         clients.retain(|client| client.address != address);
+        self.worker.upstream.tls.clear(address);
         before != clients.len()
     }
 

@@ -48,16 +48,6 @@ impl Policy for DaemonHost {
             RuleList::After => List::After,
             RuleList::View => List::View,
         };
-        if let Action::Forward(targets) = &rule.action
-            && targets.iter().any(|target| target.tls.is_some())
-        {
-            log!(
-                Err,
-                "tls_cl",
-                "this program does not speak TLS to upstreams: requests that policy.TLS_FORWARD \
-                 applies to will fail"
-            );
-        }
         let filter = match &rule.filter {
             Filter::Rpz { path, watch } => self.rpz(id, path, *watch)?,
             other => filter_of(other, &self.policy.rules)?,

@@ -1,4 +1,4 @@
-//! Questions over TCP: connections to upstreams, shared by the questions that go there.
+//! Questions over TCP and TLS: connections to upstreams, shared by the questions that go there.
 //!
 //! A question joins a connection that is open or being opened, if there is room on it; otherwise
 //! another one is opened. A reused connection that the peer turns out to have closed before it
@@ -10,16 +10,19 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use resolve::{ExchangeFault, ExchangeId, Now};
+use resolve::{Encryption, ExchangeFault, ExchangeId, Now};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use transport::client::ClientStream;
 use transport::limits::UPSTREAM_IDLE_MAX;
+use transport::tls::TlsSession;
 
+use super::tls::TlsUpstreams;
 use super::{Source, fault_of};
 use crate::clock::Clock;
 use crate::limits::UPSTREAM_STREAMS_MAX;
@@ -35,11 +38,19 @@ struct Question {
     on_used: bool,
 }
 
+/// Where a connection goes to, and how its other side proves who it is if it is encrypted.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub address: SocketAddr,
+    pub encryption: Option<Arc<Encryption>>,
+}
+
 /// One connection to an upstream.
 pub(crate) struct UpstreamStream {
-    address: SocketAddr,
+    place: Place,
     connect_timeout: Duration,
     stream: OnceCell<AsyncFd<TcpStream>>,
+    tls: Option<RefCell<TlsSession>>,
     session: RefCell<ClientStream<ExchangeId>>,
     questions: RefCell<Vec<Question>>,
     /// Something was done from outside that the task has to look at.
@@ -50,7 +61,7 @@ pub(crate) struct UpstreamStream {
 /// All connections to upstreams.
 #[derive(Default)]
 pub(crate) struct TcpExchanges {
-    streams: RefCell<HashMap<SocketAddr, Vec<Rc<UpstreamStream>>>>,
+    streams: RefCell<HashMap<Place, Vec<Rc<UpstreamStream>>>>,
     exchanges: RefCell<HashMap<ExchangeId, Rc<UpstreamStream>>>,
     /// Connections whose task is still to be started.
     unborn: RefCell<Vec<Rc<UpstreamStream>>>,
@@ -63,18 +74,19 @@ impl TcpExchanges {
         &self,
         now: Now,
         id: ExchangeId,
-        address: SocketAddr,
+        place: Place,
         wire: Vec<u8>,
         connect_timeout: Duration,
+        sessions: &TlsUpstreams,
         free: usize,
     ) -> Result<(), ExchangeFault> {
         let fits = |stream: &&Rc<UpstreamStream>| {
             !stream.closing.get() && stream.session.borrow().has_room_for(&wire)
         };
-        let open = self.streams.borrow().get(&address).and_then(|s| s.iter().find(fits).cloned());
+        let open = self.streams.borrow().get(&place).and_then(|s| s.iter().find(fits).cloned());
         let stream = match open {
             Some(stream) => stream,
-            None => self.open(now, address, connect_timeout, free)?,
+            None => self.open(now, place, connect_timeout, sessions, free)?,
         };
         let on_used = stream.session.borrow().has_answered();
         self.queue(now, &stream, Question { id, wire, connect_timeout, on_used })
@@ -84,10 +96,15 @@ impl TcpExchanges {
     fn open(
         &self,
         now: Now,
-        address: SocketAddr,
+        place: Place,
         connect_timeout: Duration,
+        sessions: &TlsUpstreams,
         free: usize,
     ) -> Result<Rc<UpstreamStream>, ExchangeFault> {
+        let tls = match &place.encryption {
+            Some(encryption) => Some(sessions.session(now, place.address, encryption)?),
+            None => None,
+        };
         if free == 0 || self.open.get() >= UPSTREAM_STREAMS_MAX {
             // The descriptor comes free when the task has run; until then one more is in use.
             if !self.close_idle() || free == 0 {
@@ -95,16 +112,17 @@ impl TcpExchanges {
             }
         }
         let stream = Rc::new(UpstreamStream {
-            address,
+            place: place.clone(),
             connect_timeout,
             stream: OnceCell::new(),
+            tls: tls.map(RefCell::new),
             session: RefCell::new(ClientStream::new(Clock::elapsed(now))),
             questions: RefCell::default(),
             changed: Notify::new(),
             closing: Cell::new(false),
         });
         self.open.set(self.open.get() + 1);
-        self.streams.borrow_mut().entry(address).or_default().push(stream.clone());
+        self.streams.borrow_mut().entry(place).or_default().push(stream.clone());
         self.unborn.borrow_mut().push(stream.clone());
         Ok(stream)
     }
@@ -174,14 +192,15 @@ impl TcpExchanges {
         now: Now,
         stream: &Rc<UpstreamStream>,
         fault: ExchangeFault,
+        sessions: &TlsUpstreams,
         free: usize,
     ) -> Vec<(ExchangeId, ExchangeFault)> {
         stream.closing.set(true);
         let mut streams = self.streams.borrow_mut();
-        if let Some(same) = streams.get_mut(&stream.address) {
+        if let Some(same) = streams.get_mut(&stream.place) {
             same.retain(|other| !Rc::ptr_eq(other, stream));
             if same.is_empty() {
-                streams.remove(&stream.address);
+                streams.remove(&stream.place);
             }
         }
         drop(streams);
@@ -191,7 +210,8 @@ impl TcpExchanges {
             self.exchanges.borrow_mut().remove(&question.id);
             let (id, again) = (question.id, question.on_used && fault == ExchangeFault::Closed);
             let outcome = if again {
-                let opened = self.open(now, stream.address, question.connect_timeout, free);
+                let opened =
+                    self.open(now, stream.place.clone(), question.connect_timeout, sessions, free);
                 let question = Question { on_used: false, ..question };
                 opened.and_then(|fresh| self.queue(now, &fresh, question))
             } else {
@@ -226,17 +246,17 @@ impl UpstreamStream {
 
     fn begin_connect(&self, source: Source) -> io::Result<TcpStream> {
         let kind = Type::STREAM.nonblocking().cloexec();
-        let domain = Domain::for_address(self.address);
+        let domain = Domain::for_address(self.place.address);
         let socket = Socket::new_raw(domain, kind, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
-        let from: Option<IpAddr> = match self.address {
+        let from: Option<IpAddr> = match self.place.address {
             SocketAddr::V4(_) => source.v4.map(IpAddr::V4),
             SocketAddr::V6(_) => source.v6.map(IpAddr::V6),
         };
         if let Some(from) = from {
             socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
         }
-        match socket.connect(&SockAddr::from(self.address)) {
+        match socket.connect(&SockAddr::from(self.place.address)) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
             Err(error) => return Err(error),
@@ -248,6 +268,9 @@ impl UpstreamStream {
     fn flush(&self, stream: &TcpStream, now: Now) -> io::Result<()> {
         let mut session = self.session.borrow_mut();
         let mut stream = stream;
+        if let Some(tls) = &self.tls {
+            return tls.borrow_mut().send(&mut (&mut *session, Clock::elapsed(now)), &mut stream);
+        }
         while !session.output().is_empty() {
             match stream.write(session.output()) {
                 Ok(count) => session.advance_output(Clock::elapsed(now), count),
@@ -256,6 +279,30 @@ impl UpstreamStream {
             }
         }
         Ok(())
+    }
+
+    /// The octets of DNS in what was read: `None` if it is those themselves. `UnexpectedEof`: the
+    /// other side ends the session, as far as it is heard; `InvalidData`: it broke the protocol, or
+    /// is not who it should be.
+    pub(crate) fn decrypt(&self, input: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let Some(tls) = &self.tls else { return Ok(None) };
+        let mut tls = tls.borrow_mut();
+        let mut plain = Vec::with_capacity(input.len());
+        match tls.receive(input, &mut plain) {
+            Ok(true) if plain.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(Some(plain)),
+            Err(fault) => {
+                // The other side is told why, if it takes that.
+                if let Some(stream) = self.stream.get() {
+                    let _told = tls.write_to(&mut stream.get_ref());
+                }
+                Err(io::Error::new(io::ErrorKind::InvalidData, fault))
+            }
+        }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.borrow().is_handshaking())
     }
 
     /// The connection's state machine.
@@ -277,13 +324,20 @@ pub(crate) async fn drive(worker: Rc<Worker>, stream: Rc<UpstreamStream>) {
     };
     let fault = match connecting.await {
         Ok(()) => match stream.stream.get() {
-            Some(socket) => exchange(&worker, &stream, socket).await,
+            Some(socket) => match exchange(&worker, &stream, socket).await {
+                // It took the connection and would not speak TLS, or not such that it is believed.
+                ExchangeFault::Closed | ExchangeFault::Refused if stream.is_handshaking() => {
+                    ExchangeFault::Handshake
+                }
+                fault => fault,
+            },
             None => ExchangeFault::Closed,
         },
         Err(fault) => fault,
     };
-    worker
-        .handle_upstream_end(|now, upstream, free| upstream.tcp.remove(now, &stream, fault, free));
+    worker.handle_upstream_end(|now, upstream, free| {
+        upstream.tcp.remove(now, &stream, fault, &upstream.tls, free)
+    });
 }
 
 /// Waits until nobody wants the connection any more.
@@ -324,7 +378,13 @@ async fn exchange(
                 let Ok(mut guard) = guard else { return ExchangeFault::Closed };
                 match worker.handle_upstream_stream(stream, |buffer| socket.get_ref().read(buffer)) {
                     Ok(drained) => if drained { guard.clear_ready() },
-                    Err(error) => return fault_of(&error),
+                    Err(error) => {
+                        let fault = fault_of(&error);
+                        if fault == ExchangeFault::Handshake {
+                            worker.upstream.tls.tell(worker.now(), stream.place.address, &error);
+                        }
+                        return fault;
+                    }
                 }
             }
             guard = socket.writable(), if blocked => {

@@ -18,4 +18,5 @@ mod reload;
 mod roll;
 mod tcp;
 mod tls;
+mod tls_upstream;
 mod udp;

@@ -27,6 +27,7 @@ mod strings;
 mod table;
 mod token;
 
+pub use binary::decode_base64;
 pub use numbers::parse_period;
 pub use token::{TextFault, Token, tokenize};
 

@@ -122,6 +122,7 @@ impl Resolver {
                 let size = self.core.settings.udp_size_upstream;
                 (size, forward != Some(ForwardKind::Stub) || dnssec_ok)
             }),
+            padded: matches!(planned.target.via, Via::Tls(_)),
         };
         let (wire, message_id, name) = exchange::compose(&round.ask, manner, &mut self.core.chance);
         if traced {

@@ -6,7 +6,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
+use std::io::{Read, Write};
+
 use super::*;
+use crate::limits::TLS_PLAIN_MAX;
 
 const NOW: u64 = 1_700_000_000;
 
@@ -96,6 +99,107 @@ fn exchange(client: &mut ClientConnection, server: &mut TlsSession) -> Result<Ve
     Ok(plain)
 }
 
+/// A text, and how much of it is sent.
+struct Text(Vec<u8>, usize);
+
+impl Plain for Text {
+    fn output(&self) -> &[u8] {
+        &self.0[self.1..]
+    }
+
+    fn advance(&mut self, octets: usize) {
+        self.1 += octets;
+    }
+}
+
+/// A pipe that takes little and then nothing more, now and then.
+struct Narrow(Vec<u8>, bool);
+
+impl Write for Narrow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.1 = !self.1;
+        if self.1 {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        let taken = bytes.len().min(1000);
+        self.0.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Carries cipher text between two sessions of ours until neither has any.
+fn meet(asks: &mut TlsSession, answers: &mut TlsSession) -> Result<(), TlsFault> {
+    for _ in 0..10 {
+        for _ in 0..2 {
+            let mut wire = Vec::new();
+            while asks.has_output() {
+                asks.write_to(&mut wire).unwrap();
+            }
+            answers.receive(&wire, &mut Vec::new())?;
+            std::mem::swap(asks, answers);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_upstream_is_who_it_proves_to_be() {
+    let made = rcgen::generate_simple_self_signed(vec!["resolver.test".to_owned()]).unwrap();
+    let (chain, key) = (made.cert.pem().into_bytes(), made.signing_key.serialize_pem());
+    let server = TlsServer::from_pem(&chain, key.as_bytes(), secret()).unwrap();
+    let spki = rcgen::PublicKeyData::subject_public_key_info(&made.signing_key);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &spki);
+    let pin: [u8; 32] = digest.as_ref().try_into().unwrap();
+    let named = |name: &str| Authentication::Names {
+        names: vec![name.to_owned()],
+        authorities: vec![chain.clone()],
+    };
+    for (authentication, is_believed) in [
+        (Authentication::Unchecked, true),
+        (Authentication::Pins(vec![[0; 32], pin]), true),
+        (Authentication::Pins(vec![[0; 32]]), false),
+        (named("resolver.test"), true),
+        (named("resolver.test."), true),
+        (named("other.test"), false),
+    ] {
+        let text = format!("{authentication:?}");
+        let client = TlsClient::new(authentication).unwrap();
+        let mut asks = client.session([192, 0, 2, 1].into(), NOW).unwrap();
+        let mut answers = server.session(NOW).unwrap();
+        assert_eq!(meet(&mut asks, &mut answers).is_ok(), is_believed, "{text}");
+        assert_eq!(!asks.is_handshaking(), is_believed, "{text}");
+    }
+    let none = |authentication| TlsClient::new(authentication).unwrap_err();
+    assert!(matches!(none(Authentication::Pins(Vec::new())), TlsSetupError::NoAuthentication));
+    assert!(matches!(none(named("no host")), TlsSetupError::Hostname(_)));
+    let empty = Authentication::Names { names: vec!["a.test".to_owned()], authorities: vec![] };
+    assert!(matches!(none(empty), TlsSetupError::Authorities(_)));
+}
+
+#[test]
+fn a_narrow_pipe_gets_everything_once() {
+    let server = TlsServer::ephemeral("resolver.test", secret()).unwrap();
+    let mut answers = server.session(NOW).unwrap();
+    let client = TlsClient::new(Authentication::Unchecked).unwrap();
+    let mut asks = client.session([192, 0, 2, 1].into(), NOW).unwrap();
+    meet(&mut asks, &mut answers).unwrap();
+    let long: Vec<u8> = (0..50_000_u32).map(|n| n as u8).collect();
+    let (mut text, mut pipe) = (Text(long, 0), Narrow(Vec::new(), false));
+    for _ in 0..500 {
+        match asks.send(&mut text, &mut pipe) {
+            Ok(()) => break,
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+        }
+    }
+    let mut heard = Vec::new();
+    answers.receive(&pipe.0, &mut heard).unwrap();
+    assert!(heard == text.0, "{} of {}", heard.len(), text.0.len());
+}
+
 #[test]
 fn what_one_side_says_the_other_hears() {
     let server = TlsServer::ephemeral("resolver.test", secret()).unwrap();
@@ -106,12 +210,20 @@ fn what_one_side_says_the_other_hears() {
     assert!(!session.is_handshaking());
     client.writer().write_all(b"question").unwrap();
     assert_eq!(exchange(&mut client, &mut session).unwrap(), b"question");
-    let long = vec![5; TLS_PLAIN_MAX + 1];
-    assert_eq!(session.encrypt(&long), TLS_PLAIN_MAX);
-    exchange(&mut client, &mut session).unwrap();
-    let mut heard = vec![0; TLS_PLAIN_MAX];
-    client.reader().read_exact(&mut heard).unwrap();
-    assert_eq!(heard, long[1..]);
+    let mut long = Text(vec![5; TLS_PLAIN_MAX + 1], 0);
+    let mut wire = Vec::new();
+    session.send(&mut long, &mut wire).unwrap();
+    assert_eq!(long.1, TLS_PLAIN_MAX + 1);
+    let mut wire = &wire[..];
+    let mut heard = Vec::new();
+    while !wire.is_empty() {
+        client.read_tls(&mut wire).unwrap();
+        let count = client.process_new_packets().unwrap().plaintext_bytes_to_read();
+        let start = heard.len();
+        heard.resize(start + count, 0);
+        client.reader().read_exact(&mut heard[start..]).unwrap();
+    }
+    assert_eq!(heard, long.0);
     client.send_close_notify();
     let mut wire = Vec::new();
     client.write_tls(&mut wire).unwrap();

@@ -70,9 +70,9 @@ fn forward(kind: ForwardKind, targets: &[Target]) -> policy::Action {
         let via = match &target.tls {
             None => Via::Udp,
             Some(tls) => Via::Tls(Arc::new(Encryption {
-                hostname: tls.hostname.clone(),
+                hostnames: tls.hostname.iter().cloned().collect(),
                 pins: tls.pins_sha256.clone(),
-                ca_file: tls.ca_files.first().map(|path| path.to_string_lossy().into_owned()),
+                ca_files: tls.ca_files.clone(),
                 insecure: tls.insecure,
             })),
         };

@@ -131,6 +131,15 @@ impl Base64 {
     }
 }
 
+/// The octets of a base64 text without spaces; `None` if it is none (RFC 4648 §4).
+pub fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let mut decoder = Base64::default();
+    decoder.push(text, &mut out)?;
+    decoder.finish(&mut out)?;
+    Some(out)
+}
+
 /// Reads base64 up to the end; words may be cut anywhere.
 pub(super) fn parse_base64(
     cursor: &mut Cursor<'_>,

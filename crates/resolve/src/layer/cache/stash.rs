@@ -22,8 +22,8 @@ pub(super) fn stash(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome
                     put(ctx, signed, &[]);
                 }
             }
-            let has_proof = put_links(ctx, reply, None);
-            put_no_ds(ctx, reply, &cut.name, has_proof);
+            put_links(ctx, reply, None);
+            put_no_ds(ctx, reply, &cut.name);
             for signed in &reply.additional {
                 put(ctx, signed, &[]);
             }
@@ -69,9 +69,10 @@ fn put(ctx: &mut QueryContext<'_>, signed: &SignedSet, proofs: &[SignedSet]) {
     }
 }
 
-/// Keeps what a referral has proven, that a zone has no DS; the proof itself only if it is not kept
-/// in the parent's chain already, since a large zone has millions of unsigned children.
-fn put_no_ds(ctx: &mut QueryContext<'_>, reply: &Reply, zone: &Name, has_proof: bool) {
+/// Keeps what a referral has proven, that a zone has no DS. A validated proof has done its work, and
+/// a large zone has millions of unsigned children: it is kept in the parent's chain if at all, and
+/// who asks for DS with proofs gets them from the parent.
+fn put_no_ds(ctx: &mut QueryContext<'_>, reply: &Reply, zone: &Name) {
     let has_ds = reply.find_authority(zone, Rtype::DS).is_some();
     if has_ds || !reply.rank.is_auth() {
         return;
@@ -84,7 +85,7 @@ fn put_no_ds(ctx: &mut QueryContext<'_>, reply: &Reply, zone: &Name, has_proof: 
         .collect();
     let Some(ttl) = proofs.iter().map(|signed| signed.set.ttl).min() else { return };
     let (now, secure) = (ctx.now.unix.seconds(), reply.rank.is_secure());
-    let proofs = if has_proof && secure { &[] } else { &proofs[..] };
+    let proofs = if secure { &[] } else { &proofs[..] };
     let put = ctx.core.cache.stash_no_data(now, zone, Rtype::DS, ttl, reply.rank, proofs);
     if put.is_err() {
         ctx.core.counters.store_errors += 1;

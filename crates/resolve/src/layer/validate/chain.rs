@@ -206,7 +206,7 @@ fn known(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
         Body::Records { rdatas, .. } => {
             Delegation::Vouched(Arc::new(rdatas.iter().map(|r| Voucher::Ds(r.to_vec())).collect()))
         }
-        // The proof went with a referral and is in the parent's chain.
+        // The proof went with a referral.
         Body::NoData { proofs } if proofs.is_empty() => Delegation::Insecure,
         Body::NoData { proofs } => denied(ctx, zone, &proofs)?,
         Body::NxDomain { .. } => return None,
