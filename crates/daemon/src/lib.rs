@@ -14,6 +14,7 @@ mod control;
 mod counters;
 mod descriptors;
 mod endpoint;
+mod fleet;
 mod host;
 mod kresctl;
 mod limits;

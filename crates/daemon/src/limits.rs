@@ -68,14 +68,67 @@ pub(crate) const REPLIES_PER_SOCKET: usize = 8;
 /// Connections to upstreams, idle ones included.
 pub(crate) const UPSTREAM_STREAMS_MAX: usize = 512;
 
+/// Clients' questions that wait for the second level of the cache. Beyond that they are answered without.
+pub(crate) const FLEET_QUESTIONS_MAX: usize = 1024;
+
+/// Entries held back for the second level while it takes no more.
+pub(crate) const FLEET_WRITES_HELD_MAX: usize = 4096;
+
+/// How long a question waits for the second level: some round trips within a site, and less than a
+/// question to the world takes.
+pub(crate) const FLEET_WAIT: Duration = Duration::from_millis(20);
+
+/// Fewest bytes of a file with the secret of the fleet.
+pub(crate) const FLEET_SECRET_BYTES_MIN: usize = 16;
+
+/// How long a connection to it may take.
+pub(crate) const FLEET_CONNECT_WAIT: Duration = Duration::from_secs(1);
+
+/// Questions in a row that it answers too late before it counts as out of use.
+pub(crate) const FLEET_LATE_MAX: u32 = 16;
+
+/// After trouble it is left alone for this, twice as long each time.
+pub(crate) const FLEET_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The longest such pause.
+pub(crate) const FLEET_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Octets of commands that wait to be sent.
+pub(crate) const FLEET_OUTPUT_MAX: usize = 256 * 1024;
+
+/// Octets of an answer of it that has not come altogether: some of the longest values.
+pub(crate) const FLEET_INPUT_MAX: usize = 1024 * 1024;
+
+/// Commands on their way.
+pub(crate) const FLEET_PENDING_MAX: usize = 4096;
+
+/// Values in one answer: there are fewer keys in any of our commands.
+pub(crate) const FLEET_ARRAY_MAX: usize = 16;
+
+/// Longest value taken, in octets: the longest entry with its tag.
+pub(crate) const FLEET_VALUE_BYTES_MAX: usize = 96 * 1024;
+
 /// Console connections.
 pub(crate) const CONTROL_STREAMS_MAX: usize = 64;
 
-/// A worker that ended is started again after this, twice as long each time.
+/// At the end, how often it is looked whether queries wait for their answers.
+pub(crate) const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// Such looks, at most: two seconds, after which most clients have asked somebody else.
+pub(crate) const DRAIN_LOOKS_MAX: usize = 200;
+
+/// A worker that ended soon after its start is started again after this, twice as long each time; one
+/// that had served for a while at once.
 pub(crate) const RESTART_DELAY_MIN: Duration = Duration::from_secs(1);
 
 /// The longest such pause.
 pub(crate) const RESTART_DELAY_MAX: Duration = Duration::from_secs(32);
+
+/// Workers that a question may end before it is refused.
+pub(crate) const CONDEMNED_AFTER: u64 = 3;
+
+/// Questions that are suspected of having ended workers. There should be none.
+pub(crate) const SUSPECTS_MAX: usize = 64;
 
 /// How long the other workers may take to end before they are killed.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(10);

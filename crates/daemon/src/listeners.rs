@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use transport::protocol::{PipeLayer, of_kind};
 
 use crate::console::{self, ControlListener};
+use crate::logging::log;
 use crate::tcp::{self, StreamListener};
 use crate::udp::{self, UdpListener};
 use crate::worker::Worker;
@@ -176,6 +177,17 @@ impl Listeners {
     /// Closes the endpoint on a path. Returns whether there was one.
     pub(crate) fn close_path(&self, path: &Path) -> bool {
         self.close_where(|place| *place == Place::Unix(path.to_owned()))
+    }
+
+    /// Takes no more queries and connections, and goes on to answer those that have come.
+    pub(crate) fn shut_all(&self) {
+        for listener in self.udp.borrow().iter().flatten() {
+            if let Err(error) = listener.shut() {
+                log!(Debug, "io", "leaving {}: {error}", listener.address());
+            }
+        }
+        // What has come before this turn of the loop has been accepted, and is served.
+        self.endpoints.borrow_mut().retain(|endpoint| !matches!(endpoint.place, Place::Tcp(_)));
     }
 
     /// Closes everything.

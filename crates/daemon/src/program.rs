@@ -89,6 +89,7 @@ impl Program {
         self.engine.end();
         self.interpreter.shutdown();
         self.worker().listeners.close_all();
+        self.worker().set_fleet(None);
         self.worker().change_resolver(|core| {
             core.layers_mut().remove(QueryCallbacks::NAME);
         });

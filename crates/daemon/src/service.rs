@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::{PREPARED_WAIT, PROBE_WAIT, RETIRE_LOOK, RETIRE_WAIT};
 use crate::logging::{self, log};
+use crate::os::suspects::Suspects;
 use crate::program::Program;
 use crate::{start, systemd};
 
@@ -30,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) options: Options,
     /// Workers of the group.
     pub(crate) workers: u32,
+    /// Where it is told what is being worked on, if this is a worker of a group.
+    pub(crate) suspects: Option<Suspects>,
     /// The limit of open files.
     pub(crate) descriptors: u64,
     pub(crate) clock: Clock,

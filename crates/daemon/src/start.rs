@@ -15,12 +15,15 @@ use resolve::layer::stack::Place;
 use resolve::{Client, Settings};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{spawn_local, yield_now};
+use tokio::time::sleep;
 
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
 use crate::host::{DaemonHost, serve_again, serve_inherited};
+use crate::limits::{DRAIN_LOOK, DRAIN_LOOKS_MAX};
 use crate::listeners::Place as Endpoint;
 use crate::logging::{self, Level, log};
+use crate::os::suspects::Suspects;
 use crate::program::Program;
 use crate::service::{Service, Setup};
 use crate::signals::{FinalSignals, HangUp};
@@ -84,11 +87,12 @@ fn start(options: &Options) -> Result<u8> {
         bail!("sockets that are passed to the program go to one worker: use -f 1, or no sockets");
     }
     let descriptors = descriptors::raise_limit();
-    if workers > 1
-        && !options.check
-        && let Role::Parent(status) = supervisor::run(workers)?
-    {
-        return Ok(status);
+    let mut suspects = None;
+    if workers > 1 && !options.check {
+        match supervisor::run(workers)? {
+            Role::Parent(status) => return Ok(status),
+            Role::Worker(shared) => suspects = Some(shared),
+        }
     }
     let interactive = options.is_interactive() && sockets.is_empty();
     if interactive && !console::input_is_usable() {
@@ -104,7 +108,8 @@ fn start(options: &Options) -> Result<u8> {
         .enable_all()
         .build_local(LocalOptions::default())
         .context("event loop")?;
-    runtime.block_on(work(options, workers, sockets, descriptors, interactive))?;
+    let group = Group { workers, suspects };
+    runtime.block_on(work(options, group, sockets, descriptors, interactive))?;
     Ok(0)
 }
 
@@ -166,10 +171,17 @@ fn inherited(options: &Options) -> Result<Vec<(RawFd, String)>> {
     Ok(sockets)
 }
 
+/// The group that a worker belongs to.
+struct Group {
+    workers: u32,
+    /// Where it tells what it is working on, if there is a parent to look there.
+    suspects: Option<Suspects>,
+}
+
 /// Runs a worker until it is told to end.
 async fn work(
     options: &Options,
-    workers: u32,
+    group: Group,
     sockets: Vec<(RawFd, String)>,
     descriptors: u64,
     interactive: bool,
@@ -178,7 +190,8 @@ async fn work(
     let mut hang_up = HangUp::new(!interactive && !options.check).context("signals")?;
     let service = Rc::new(Service::new(Setup {
         options: options.clone(),
-        workers,
+        workers: group.workers,
+        suspects: group.suspects,
         descriptors,
         clock: Clock::start(),
         directory: std::env::current_dir().context("run directory")?,
@@ -206,8 +219,31 @@ async fn work(
         wait_for_end(&service, &mut signals, &mut hang_up).await;
     }
     systemd::stopping();
+    drain(&service, &mut signals).await;
     service.end();
     Ok(())
+}
+
+/// Leaves the group of those that share the addresses without losing a query: what has come is
+/// answered, as far as that takes no longer than a stop may. Another signal ends it at once.
+async fn drain(service: &Rc<Service>, signals: &mut FinalSignals) {
+    let Some(program) = service.current() else { return };
+    let worker = program.worker();
+    worker.listeners.shut_all();
+    let done = async {
+        // What is in the sockets is taken in a turn of the loop; whoever asked for the end has it.
+        for _ in 0..DRAIN_LOOKS_MAX {
+            worker.streams.wake_all();
+            sleep(DRAIN_LOOK).await;
+            if !worker.owes_answers() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = done => {}
+        () = signals.wait() => {}
+    }
 }
 
 /// Waits until the end is asked for; does what other signals ask for meanwhile.
@@ -245,11 +281,15 @@ pub(crate) async fn build(
         })
         .context("event loop")?,
     );
+    if let Some(suspects) = setup.suspects {
+        worker.change_resolver(move |core| core.set_suspects(Box::new(suspects)));
+    }
     let watches = Rc::new(Watches::new().context("event loop")?);
     let host = Rc::new(DaemonHost::new(worker.clone(), watches, service, beside.cloned()));
     let built = load(&host, options, beside, sockets).await;
     if built.is_err() {
         worker.listeners.close_all();
+        worker.set_fleet(None);
     }
     built
 }

@@ -14,14 +14,17 @@ use nix::unistd::{Pid, alarm, getppid};
 use resolve::Mono;
 
 use crate::clock::Clock;
-use crate::limits::{RESTART_DELAY_MAX, RESTART_DELAY_MIN, STARTED_AFTER, STOP_WAIT};
+use crate::limits::{
+    CONDEMNED_AFTER, RESTART_DELAY_MAX, RESTART_DELAY_MIN, STARTED_AFTER, STOP_WAIT,
+};
 use crate::logging::log;
 use crate::os;
+use crate::os::suspects::Suspects;
 
 /// What this process is after the splitting.
 pub(crate) enum Role {
-    /// One of the workers.
-    Worker,
+    /// One of the workers, and where it tells what it is working on.
+    Worker(Suspects),
     /// The parent; all workers have ended, and this is the status to end with.
     Parent(u8),
 }
@@ -30,11 +33,15 @@ pub(crate) enum Role {
 struct Group {
     clock: Clock,
     workers: HashMap<Pid, Running>,
-    /// Numbers of workers to be started when the pause is over.
+    /// Numbers of workers to be started now.
     missing: Vec<u32>,
-    pause: Duration,
+    /// The same of those that have to wait, and until when.
+    resting: Vec<(Mono, u32)>,
+    /// Pauses of workers that ended soon after their starts, by their numbers.
+    pauses: HashMap<u32, Duration>,
     stopping: bool,
     status: u8,
+    suspects: Suspects,
 }
 
 /// A worker that runs.
@@ -45,6 +52,7 @@ struct Running {
 
 /// Starts the workers. Returns in each of them at once, and in the parent when all have ended.
 pub(crate) fn run(count: u32) -> io::Result<Role> {
+    let suspects = Suspects::share(count, random_key()?)?;
     let signals = waited_for();
     let before = sigprocmask_block(&signals)?;
     let parent = Pid::this();
@@ -52,9 +60,11 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
         clock: Clock::start(),
         workers: HashMap::new(),
         missing: (0..count).collect(),
-        pause: RESTART_DELAY_MIN,
+        resting: Vec::new(),
+        pauses: HashMap::new(),
         stopping: false,
         status: 0,
+        suspects,
     };
     loop {
         while let Some(number) = group.missing.pop() {
@@ -66,7 +76,7 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
                 None => {
                     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
                     become_worker(parent)?;
-                    return Ok(Role::Worker);
+                    return Ok(Role::Worker(suspects.of_worker(number)));
                 }
             }
         }
@@ -74,6 +84,14 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
             return Ok(Role::Parent(group.status));
         }
     }
+}
+
+/// Key of the hashes that workers leave behind.
+fn random_key() -> io::Result<(u64, u64)> {
+    let seed = os::random_seed()?;
+    let (first, rest) = seed.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let (second, _) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    Ok((u64::from_le_bytes(*first), u64::from_le_bytes(*second)))
 }
 
 /// The signals that the parent waits for.
@@ -108,13 +126,13 @@ impl Group {
                 Signal::SIGHUP => self.send(Signal::SIGHUP),
                 Signal::SIGCHLD => self.collect(),
                 Signal::SIGALRM if self.stopping => self.send(Signal::SIGKILL),
-                Signal::SIGALRM => {
-                    self.pause = (self.pause * 2).min(RESTART_DELAY_MAX);
-                    return Ok(false);
-                }
+                Signal::SIGALRM => self.end_pauses(),
                 _ => {}
             }
-            if self.workers.is_empty() && (self.stopping || self.missing.is_empty()) {
+            if !self.missing.is_empty() {
+                return Ok(false);
+            }
+            if self.workers.is_empty() && (self.stopping || self.resting.is_empty()) {
                 return Ok(true);
             }
         }
@@ -126,6 +144,7 @@ impl Group {
             self.stopping = true;
             self.status = status;
             self.missing.clear();
+            self.resting.clear();
             self.send(Signal::SIGTERM);
             alarm::set(seconds(STOP_WAIT));
         }
@@ -152,6 +171,9 @@ impl Group {
             let (Some(running), false) = (self.workers.remove(&worker), self.stopping) else {
                 continue;
             };
+            if reason.is_some() {
+                self.note_suspect(running.number);
+            }
             let age = self.clock.read().mono.since(running.since);
             match (reason, status) {
                 // It was told to end; the others go on.
@@ -165,21 +187,58 @@ impl Group {
         }
     }
 
-    fn restart(&mut self, worker: Pid, running: &Running, age: Duration, reason: &str) {
-        if age > RESTART_DELAY_MAX {
-            self.pause = RESTART_DELAY_MIN;
+    /// What a worker was working on when it ended may have been the reason.
+    fn note_suspect(&self, worker: u32) {
+        if self.suspects.note_end(worker) == Some(CONDEMNED_AFTER) {
+            log!(
+                Err,
+                "system",
+                "bug, please report: one question has ended {CONDEMNED_AFTER} workers; it is refused \
+                 from now on, until this group is started again"
+            );
         }
-        let (number, pause) = (running.number, self.pause.as_secs());
+    }
+
+    fn restart(&mut self, worker: Pid, running: &Running, age: Duration, reason: &str) {
+        let number = running.number;
+        if age >= STARTED_AFTER {
+            self.pauses.remove(&number);
+            let text = "starting it again";
+            log!(Err, "system", "worker {number} (process {worker}) ended by {reason}; {text}");
+            self.missing.push(number);
+            return;
+        }
+        // It may end in the same way again and again.
+        let before = self.pauses.get(&number);
+        let pause = before.map_or(RESTART_DELAY_MIN, |pause| (*pause * 2).min(RESTART_DELAY_MAX));
+        self.pauses.insert(number, pause);
         log!(
             Err,
             "system",
-            "worker {number} (process {worker}) ended by {reason}; starting it again in {pause} s"
+            "worker {number} (process {worker}) ended by {reason}; starting it again in {} s",
+            pause.as_secs()
         );
-        self.missing.push(number);
-        alarm::set(seconds(self.pause));
+        self.resting.push((self.clock.read().mono + pause, number));
+        self.set_alarm();
+    }
+
+    /// Moves the workers whose pauses are over to those that are to be started.
+    fn end_pauses(&mut self) {
+        let now = self.clock.read().mono;
+        self.missing.extend(self.resting.extract_if(.., |(at, _)| *at <= now).map(|(_, n)| n));
+        self.set_alarm();
+    }
+
+    /// Asks to be told of the end of the next pause. Alarms come a little late, never early.
+    fn set_alarm(&self) {
+        let now = self.clock.read().mono;
+        if let Some(next) = self.resting.iter().map(|(at, _)| at.since(now)).min() {
+            alarm::set(seconds(next));
+        }
     }
 }
 
+/// In whole seconds, at least one.
 fn seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+    u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }

@@ -4,7 +4,7 @@
 pub(crate) mod mmsg;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
@@ -22,6 +22,9 @@ use mmsg::{Datagram, Inbox, Local, Outbox};
 /// A batch with fewer datagrams than this was not full and has emptied the socket. While it was
 /// answered, hardly any more can have come: asking for them costs more than waiting.
 const SCARCE: usize = 6;
+
+/// Where a socket that is to get nothing more is connected to: the discard service, which nobody runs.
+const DISCARD_PORT: u16 = 9;
 
 /// A socket that queries come to.
 pub(crate) struct UdpListener {
@@ -62,6 +65,16 @@ impl UdpListener {
     /// Sends a batch.
     pub(crate) fn send(&self, outbox: &mut Outbox) -> usize {
         outbox.send(self.socket.get_ref().as_fd())
+    }
+
+    /// Lets no more datagrams in, while those that have come can be read and answers can be sent: a
+    /// socket that is connected is passed over when the kernel picks one of those that share an address.
+    pub(crate) fn shut(&self) -> io::Result<()> {
+        let nowhere: SocketAddr = match self.address {
+            SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, DISCARD_PORT).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, DISCARD_PORT).into(),
+        };
+        self.socket.get_ref().connect(nowhere)
     }
 
     /// Who sent a datagram.

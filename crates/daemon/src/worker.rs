@@ -27,6 +27,7 @@ use transport::server::ServerLimits;
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::fleet::Fleet;
 use crate::limits::{
     CACHE_BYTES_UNTIL_OPENED, CLIENT_STREAMS_MAX, DESCRIPTORS_RESERVED, READ_BYTES,
     REPLIES_PER_SOCKET, REPLY_BYTES_MAX,
@@ -86,6 +87,8 @@ pub(crate) struct Worker {
     internal: Cell<usize>,
     /// Queries that tasks of the program wait for.
     own: own::Waiting,
+    /// The second level of the cache.
+    fleet: RefCell<Option<Rc<Fleet>>>,
 }
 
 /// A change to the resolver that waits for the end of a step.
@@ -169,6 +172,7 @@ impl Worker {
             answers: Answers::default(),
             internal: Cell::new(0),
             own: own::Waiting::default(),
+            fleet: RefCell::default(),
         })
     }
 
@@ -278,7 +282,7 @@ impl Worker {
             let step = || {
                 let hit = core.answer_cached(now, &client, datagram.bytes, buffer);
                 if !hit {
-                    core.handle_request(now, client, datagram.bytes);
+                    self.take_in(&mut core, now, client, datagram.bytes);
                 }
                 hit
             };
@@ -289,6 +293,27 @@ impl Worker {
         self.counters.udp.add(count);
         self.end_turn(core, &mut buffers, now);
         Ok(count)
+    }
+
+    /// Takes in a query, now or after a look into the second level of the cache.
+    fn take_in(&self, core: &mut Resolver, now: Now, client: Client, wire: &[u8]) {
+        let waits =
+            self.fleet.borrow().as_ref().is_some_and(|fleet| fleet.ask(core, now, client, wire));
+        if !waits {
+            core.handle_request(now, client, wire);
+        }
+    }
+
+    /// Puts another second level of the cache in the place of what there is; the old one is closed.
+    pub(crate) fn set_fleet(&self, fleet: Option<Rc<Fleet>>) {
+        if let Some(old) = self.fleet.replace(fleet) {
+            old.close();
+        }
+    }
+
+    /// The second level of the cache.
+    pub(crate) fn fleet(&self) -> Option<Rc<Fleet>> {
+        self.fleet.borrow().clone()
     }
 
     /// Reads from a client's connection and takes its queries. Returns whether the kernel has
@@ -345,7 +370,7 @@ impl Worker {
             let step = || {
                 let hit = core.answer_cached(now, &client, query, answer);
                 if !hit {
-                    core.handle_request(now, client, query);
+                    self.take_in(&mut core, now, client, query);
                 }
                 hit
             };
@@ -501,6 +526,9 @@ impl Worker {
         }
         self.carry_out(&mut core, buffers, now);
         self.guard("end of a turn", || core.end_turn(now));
+        if let Some(fleet) = &*self.fleet.borrow() {
+            self.guard("second level of the cache", || fleet.tell(&mut core));
+        }
         let deadline = self.guard("deadline", || core.poll_deadline()).flatten();
         drop(core);
         if self.settings_changed.get() || !self.changes.borrow().is_empty() {

@@ -10,6 +10,7 @@
 
 mod answers;
 mod exchanges;
+mod fleet;
 mod intake;
 
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use dns::{ExtendedErrorCode, Rcode};
 use hashbrown::HashMap;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -46,6 +48,7 @@ use crate::request::{Request, RequestId};
 use crate::response;
 use crate::selection::Servers;
 use crate::settings::Settings;
+use crate::suspects::{Suspects, question_number};
 use crate::time::{Mono, Now};
 use crate::timers::Timers;
 use crate::trace::{Log, LogLine};
@@ -92,6 +95,8 @@ pub struct Resolver {
     clients: HashMap<u64, u32, Keyed>,
     /// The store's generation when a question was taken in last.
     generation: u64,
+    /// Who is told which question is being worked on.
+    suspects: Option<Box<dyn Suspects>>,
 }
 
 impl Resolver {
@@ -133,6 +138,7 @@ impl Resolver {
             actions: VecDeque::new(),
             clients: HashMap::with_hasher(key),
             generation: 0,
+            suspects: None,
         };
         resolver.put_in_force(parts.settings);
         resolver
@@ -175,6 +181,13 @@ impl Resolver {
         self.follow_generation();
         let Some(mut request) = self.take_in(now, client, wire) else { return };
         request.flags |= flags;
+        if let Some(suspects) = &self.suspects
+            && suspects.is_condemned(number_of(&**suspects, &request))
+        {
+            request.response.rcode = Rcode::REFUSED;
+            request.response.add_extended_error(ExtendedErrorCode::PROHIBITED, "QRNT");
+            return self.end(now, request, true);
+        }
         let mut mirrors = SmallVec::<[SocketAddr; 1]>::new();
         self.work(now, request, |now, core, layers, request| {
             let progress = driver::begin(now, core, layers, request);
@@ -295,6 +308,11 @@ impl Resolver {
         &mut self.core.cache
     }
 
+    /// Tells these from now on which question is being worked on.
+    pub fn set_suspects(&mut self, suspects: Box<dyn Suspects>) {
+        self.suspects = Some(suspects);
+    }
+
     /// Forgets all that was found out: finished answers, the trust of zones, what failed, and what is
     /// known about servers. The store is the caller's to clear.
     pub fn forget_everything(&mut self) {
@@ -326,6 +344,9 @@ impl Resolver {
         mut request: Box<Request>,
         step: impl FnOnce(Now, &mut Core, &mut LayerStack, &mut Request) -> Progress,
     ) {
+        if let Some(suspects) = &self.suspects {
+            suspects.begin(number_of(&**suspects, &request));
+        }
         let (core, layers) = (&mut self.core, &mut self.layers);
         let progress = catch_unwind(AssertUnwindSafe(|| step(now, core, layers, &mut request)));
         self.leave_finished_rounds(now, &mut request);
@@ -337,6 +358,9 @@ impl Resolver {
             }
             Ok(Progress::Over) => self.end(now, request, true),
             Err(_) => self.end_panicked(now, request),
+        }
+        if let Some(suspects) = &self.suspects {
+            suspects.end();
         }
     }
 
@@ -465,4 +489,9 @@ fn due(request: &Request) -> Mono {
         .into_iter()
         .chain(request.wake_at)
         .fold(request.deadline, Mono::min)
+}
+
+/// The number of a request's question.
+fn number_of(suspects: &dyn Suspects, request: &Request) -> u64 {
+    question_number(suspects.key(), &request.question.name, request.question.rtype)
 }

@@ -8,6 +8,7 @@
 
 pub mod denial;
 pub mod entry;
+pub mod fleet;
 pub mod key;
 pub mod rank;
 pub mod server;
@@ -78,13 +79,15 @@ pub struct Cache {
     key: Vec<u8>,
     value: Vec<u8>,
     hand: trim::Hand,
+    /// What is to be told to other machines, if there are any.
+    outgoing: Option<fleet::Outgoing>,
 }
 
 impl Cache {
     /// A cache in the given store.
     pub fn new(kv: Box<dyn Kv>, bounds: TtlBounds) -> Cache {
         let (key, value) = (Vec::with_capacity(64), Vec::with_capacity(512));
-        Cache { kv, bounds, key, value, hand: trim::Hand::default() }
+        Cache { kv, bounds, key, value, hand: trim::Hand::default(), outgoing: None }
     }
 
     /// The store below.
@@ -231,6 +234,22 @@ impl Cache {
         rtype: Rtype,
         entry: Entry,
     ) -> Result<bool, StoreError> {
+        let is_new = self.put_quietly(now, name, rtype, &entry)?;
+        if is_new {
+            let slot = if rtype == NX { Slot::Apex } else { key::slot_of(rtype) };
+            self.note_for_fleet(slot, entry.ttl);
+        }
+        Ok(is_new)
+    }
+
+    /// The same without telling other machines.
+    fn put_quietly(
+        &mut self,
+        now: u64,
+        name: &Name,
+        rtype: Rtype,
+        entry: &Entry,
+    ) -> Result<bool, StoreError> {
         let slot = if rtype == NX { Slot::Apex } else { key::slot_of(rtype) };
         if !key::write(name, slot, &mut self.key) {
             return Ok(false);
@@ -240,12 +259,12 @@ impl Cache {
         let old = self.kv.get(&self.key);
         if slot == Slot::Apex {
             let old = old.unwrap_or(&[]);
-            if find_in_apex(old, rtype).is_some_and(|old| keeps(old, &entry, now)) {
+            if find_in_apex(old, rtype).is_some_and(|old| keeps(old, entry, now)) {
                 return Ok(false);
             }
             let new = std::mem::take(&mut self.value);
             self.value = replace_in_apex(old, rtype, &new, now);
-        } else if old.is_some_and(|old| keeps(old, &entry, now)) {
+        } else if old.is_some_and(|old| keeps(old, entry, now)) {
             return Ok(false);
         }
         if self.value.len() > ENTRY_BYTES_MAX {

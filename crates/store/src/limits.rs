@@ -141,6 +141,13 @@ pub const ROOM_TRIES_MAX: usize = 128;
 /// Entries that are removed for that: as many as a turn may write.
 pub const ROOM_REMOVALS_MAX: u64 = PENDING_ENTRIES_MAX as u64;
 
+/// Names above a question's that are looked for in a second store, too: a zone cut is seldom further up
+/// than this, and every name is a key of the same command.
+pub const FLEET_ANCESTORS_MAX: usize = 3;
+
+/// Entries of one turn that wait to be told to other machines: more than a turn learns.
+pub const FLEET_WRITES_MAX: usize = 1_024;
+
 /// Entries that are listed of one name, its NSEC3 included, which are passed over: a large zone has
 /// no end of those.
 pub const LISTED_MAX: usize = 10_000;

@@ -8,11 +8,14 @@ use std::rc::Rc;
 use dns::{Name, Rtype};
 use lua::host::{Cache, CacheRow, HostError};
 use store::cache::entry::SignedSet;
+use store::cache::fleet::FleetSecret;
 use store::cache::{Listed, ListedKind, TtlBounds, key};
 use store::kv::{self, BACKENDS, Kv, OpenOptions, StoreError, memory};
+use tokio::task::spawn_local;
 
 use super::DaemonHost;
-use crate::limits::CACHE_BYTES_UNTIL_OPENED;
+use crate::fleet::{self, Fleet, FleetAddress};
+use crate::limits::{CACHE_BYTES_UNTIL_OPENED, FLEET_SECRET_BYTES_MIN};
 use crate::logging::log;
 use crate::os;
 use crate::worker::Worker;
@@ -20,6 +23,8 @@ use crate::worker::Worker;
 /// What is known of the open cache.
 #[derive(Default)]
 pub(super) struct State {
+    /// What shows that a machine belongs to ours, if there is a second level.
+    secret: RefCell<Option<FleetSecret>>,
     /// Its size as it was asked for, and its URI.
     current: RefCell<Option<(u64, String)>>,
     /// How often one was opened and closed since the start.
@@ -37,6 +42,31 @@ fn refused(error: StoreError) -> HostError {
 /// A store that holds what is learnt while none is open.
 fn nothing_open() -> Result<Box<dyn Kv>, HostError> {
     Ok(Box::new(memory::new(CACHE_BYTES_UNTIL_OPENED).map_err(refused)?))
+}
+
+/// What a URI says of the store of this machine, and of one behind it.
+fn take_apart(storage: &str) -> Result<(String, Option<FleetAddress>), HostError> {
+    match FleetAddress::parse(storage) {
+        None => Ok((storage.to_owned(), None)),
+        Some(Ok(address)) => Ok((format!("lmdb://{}", address.path), Some(address))),
+        Some(Err(text)) => Err(HostError::refused(text)),
+    }
+}
+
+/// The secret of the fleet, from its file.
+fn secret_of(address: &FleetAddress) -> Result<FleetSecret, HostError> {
+    let Some(path) = &address.secret else { return Ok(FleetSecret::none()) };
+    let content = std::fs::read(path).map_err(|error| {
+        HostError::refused(format!("secret of the fleet '{}': {error}", path.display()))
+    })?;
+    if content.len() < FLEET_SECRET_BYTES_MIN {
+        return Err(HostError::refused(format!(
+            "secret of the fleet '{}': fewer than {FLEET_SECRET_BYTES_MIN} bytes; \
+             'openssl rand -hex 32' makes one",
+            path.display()
+        )));
+    }
+    Ok(FleetSecret::from_content(&content))
 }
 
 /// Opens what a URI names.
@@ -91,10 +121,12 @@ impl DaemonHost {
             .ok()
             .and_then(|nothing| other.worker.with_cache(|cache| std::mem::replace(cache, nothing)));
         other.cache.current.take();
+        other.worker.set_fleet(None);
         let (min, max) = self.worker.with_settings(|settings| (settings.ttl_min, settings.ttl_max));
         let size = self.cache_current().map_or(0, |(size, _)| size);
         let put = taken.and_then(|mut taken| {
             taken.set_bounds(TtlBounds { min, max });
+            taken.share_with_fleet(self.cache.secret.borrow().clone());
             self.worker.with_cache(|cache| {
                 *cache = taken;
                 cache.kv_mut().grow(size)
@@ -113,6 +145,28 @@ impl DaemonHost {
         let (min, max) = self.worker.with_settings(|settings| (settings.ttl_min, settings.ttl_max));
         let fresh = store::Cache::new(kv, TtlBounds { min, max });
         self.worker.with_cache(|cache| *cache = fresh).ok_or(HostError::Busy)
+    }
+
+    /// Puts a second level behind the store, or none.
+    fn put_fleet(&self, address: Option<FleetAddress>, secret: Option<FleetSecret>) {
+        *self.cache.secret.borrow_mut() = secret.clone();
+        self.worker.with_cache(|cache| cache.share_with_fleet(secret));
+        let current = self.worker.fleet();
+        if self.checking || current.as_ref().map(|fleet| fleet.address()) == address.as_ref() {
+            return;
+        }
+        let Some(address) = address else { return self.worker.set_fleet(None) };
+        if address.secret.is_none() {
+            log!(
+                Notice,
+                "cache",
+                "{}: no secret of the fleet is set, so nothing that was validated is shared",
+                address.shown()
+            );
+        }
+        let fleet = Fleet::new(address);
+        self.worker.set_fleet(Some(fleet.clone()));
+        spawn_local(fleet::run(self.worker.clone(), fleet));
     }
 
     /// Looks into the store, if one is open.
@@ -144,12 +198,13 @@ impl DaemonHost {
             check_directory(Path::new(path))?;
             return self.put_store(Box::new(memory::new(size).map_err(refused)?));
         }
+        let local = |current: &str| take_apart(current).map(|(local, _)| local).unwrap_or_default();
         let beside = self.beside().and_then(|program| program.host.cache_current());
-        if beside.is_some_and(|(_, current)| is_same(&current, storage)) {
+        if beside.is_some_and(|(_, current)| is_same(&local(&current), storage)) {
             self.cache.shared.set(true);
             return Ok(());
         }
-        let same = self.cache_current().filter(|(_, current)| is_same(current, storage));
+        let same = self.cache_current().filter(|(_, current)| is_same(&local(current), storage));
         if same.is_some() && self.inspect(|kv| kv.grow(size))?.is_ok() {
             return Ok(());
         }
@@ -174,7 +229,10 @@ impl DaemonHost {
 
 impl Cache for DaemonHost {
     fn cache_open(&self, size: u64, storage: &str) -> Result<(), HostError> {
-        self.replace_store(size, storage)?;
+        let (local, address) = take_apart(storage)?;
+        let secret = address.as_ref().map(secret_of).transpose()?;
+        self.replace_store(size, &local)?;
+        self.put_fleet(address, secret);
         *self.cache.current.borrow_mut() = Some((size, storage.to_owned()));
         self.cache.opened.set(self.cache.opened.get() + 1);
         self.log_cache_notices();
@@ -187,6 +245,7 @@ impl Cache for DaemonHost {
         }
         let closed = nothing_open().and_then(|kv| self.put_store(kv)).is_ok();
         if closed {
+            self.put_fleet(None, None);
             self.cache.current.take();
             self.cache.closed.set(self.cache.closed.get() + 1);
         }
@@ -218,6 +277,7 @@ impl Cache for DaemonHost {
             let usage = kv.usage();
             rows.push(("count_entries", usage.entries as f64));
             rows.push(("usage_percent", usage.percent()));
+            rows.extend(self.worker.fleet().iter().flat_map(|fleet| fleet.rows()));
             rows
         })
     }
@@ -303,7 +363,8 @@ impl Cache for DaemonHost {
     fn cache_fssize(&self) -> Result<u64, HostError> {
         let storage = self.cache_current().map(|(_, storage)| storage);
         let storage = storage.ok_or(HostError::CacheClosed)?;
-        let (_, path) = kv::parse_uri(&storage).map_err(refused)?;
+        let (local, _) = take_apart(&storage)?;
+        let (_, path) = kv::parse_uri(&local).map_err(refused)?;
         let status = nix::sys::statvfs::statvfs(Path::new(path)).map_err(|errno| {
             HostError::System { action: format!("file system of '{path}'"), source: errno.into() }
         })?;

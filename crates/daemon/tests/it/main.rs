@@ -10,6 +10,8 @@ mod e2e_lua;
 mod e2e_signed;
 mod e2e_signers;
 mod examples;
+mod fleet;
+mod group;
 mod limits;
 mod modules;
 mod policy;
