@@ -5,6 +5,7 @@
 //! The baseline says with what it was counted; with anything else counts are shown and not judged.
 
 pub mod accidents;
+pub mod churn;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,6 +30,12 @@ type Counts = BTreeMap<String, u64>;
 /// Times every scenario.
 pub fn time() -> Result<()> {
     run(cargo().args(["bench", "--workspace", "--bench", "counts"]))
+}
+
+/// Times the store: one process, several, and while it is cleared.
+pub fn cache() -> Result<()> {
+    run(cargo().args(["bench", "--package", "store", "--bench", "kv", "--", "100000"]))?;
+    run(cargo().args(["bench", "--package", "store", "--bench", "contention"]))
 }
 
 /// Counts every scenario and compares with the baseline, or writes a new one.

@@ -18,6 +18,9 @@ cargo xtask COMMAND
                       time the operations of the bench programs, or count their instructions and hold
                       them against docs/bench/baseline.toml (with the compiler and on the kind of
                       machine that it was counted with)
+  bench cache         times of the store, and how long workers wait for each other
+  bench churn         hit rate under a load four times the cache, with and without collector, beside
+                      Knot Resolver if it is installed; KRES_BUILT=FOLDER takes programs from there
   bench kills|cuts|corruption [N]
                       N accidents that a cache has to survive: writers killed, its file cut off under
                       four writers, bytes of its files changed
@@ -61,6 +64,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench"] => bench::time(),
         ["bench", "count"] => bench::count(false),
         ["bench", "count", "--write"] => bench::count(true),
+        ["bench", "cache"] => bench::cache(),
+        ["bench", "churn"] => bench::churn::churn(),
         ["bench", kind] if accidents::is_kind(kind) => accidents::accidents(kind, None),
         ["bench", kind, count] if accidents::is_kind(kind) => {
             accidents::accidents(kind, Some(count))

@@ -24,6 +24,11 @@ const NEEDS: &[Need] = &[
     Need { program: "delv", package: "bind9-dnsutils", service: None },
     Need { program: "dnssec-signzone", package: "bind9-utils", service: None },
     Need { program: "ldns-signzone", package: "ldnsutils", service: None },
+    Need {
+        program: "redis-server",
+        package: "redis-server",
+        service: Some("redis-server.service"),
+    },
     Need { program: "openssl", package: "openssl", service: None },
 ];
 

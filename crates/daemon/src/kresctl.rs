@@ -3,6 +3,7 @@
 //! Each of them has a control socket; what they are asked is Lua, as on their console. Nothing here
 //! knows what a command means: how one is run on all processes and reported is in `instances.rs`.
 
+mod cache;
 mod cli;
 mod instances;
 mod reload;
@@ -81,6 +82,9 @@ fn run(options: &Options) -> Result<u8> {
     if let Some(Command::Check { no_io, file }) = &options.command {
         return check(&directory, *no_io, file.as_deref());
     }
+    if let Some(Command::Cache { command }) = &options.command {
+        return cache::run(command, &directory, options.instance.as_deref());
+    }
     let mut instances = match Instances::find(&directory, options.instance.as_deref()) {
         Ok(instances) => instances,
         Err(text) => {
@@ -93,7 +97,9 @@ fn run(options: &Options) -> Result<u8> {
         Some(Command::Status { json }) => status(&mut instances, *json),
         Some(Command::Reload) => reload::reload(&mut instances),
         Some(Command::Stop) => stop(&mut instances),
-        Some(Command::Check { .. }) | None => bail!("nothing to do; 'kresctl --help' shows what"),
+        Some(Command::Check { .. } | Command::Cache { .. }) | None => {
+            bail!("nothing to do; 'kresctl --help' shows what")
+        }
     }
 }
 

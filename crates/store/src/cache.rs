@@ -8,6 +8,7 @@
 
 pub mod denial;
 pub mod entry;
+pub mod export;
 pub mod fleet;
 pub mod key;
 pub mod rank;

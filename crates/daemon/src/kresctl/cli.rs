@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::cache::CacheCommand;
+
 /// Controls the processes of kresd that work in a run directory.
 #[derive(Parser, Debug)]
 #[command(name = "kresctl", version, after_help = EXIT_STATUS)]
@@ -55,6 +57,11 @@ pub(super) enum Command {
     /// Read the configuration anew: every process loads and tries it beside the one that serves, and
     /// all take it over if all find it good
     Reload,
+    /// Print, fill and look into the cache, as lines of JSON
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// End every process in good order and wait for that
     Stop,
 }

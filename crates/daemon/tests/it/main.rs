@@ -5,6 +5,7 @@
 mod cli;
 mod collector;
 mod control;
+mod ctl_cache;
 mod e2e;
 mod e2e_lua;
 mod e2e_signed;
