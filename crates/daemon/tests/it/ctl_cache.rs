@@ -63,10 +63,12 @@ fn names_of_a_list_are_asked_for() {
     let running = Running::start("");
     let directory = running.directory.path();
     std::fs::write(directory.join("list"), "# names\nlocalhost\nlocalhost AAAA\n\n").unwrap();
-    let said = check_ctl(directory, &["cache", "warm", "list"], 0);
+    let list = directory.join("list");
+    let list = list.to_str().unwrap();
+    let said = check_ctl(directory, &["cache", "warm", list], 0);
     assert_eq!(said.matches("\"name\":\"localhost.\"").count(), 2, "{said}");
     assert_eq!(said.matches("\"result\":\"NOERROR\"").count(), 2, "{said}");
-    let wrong = check_ctl(directory, &["cache", "warm", "-s", "nowhere", "list"], 1);
+    let wrong = check_ctl(directory, &["cache", "warm", "-s", "nowhere", list], 1);
     assert!(wrong.contains("'nowhere' is no address"), "{wrong}");
     let unknown = check_ctl(directory, &["cache", "lookup", "unknown.test"], 1);
     assert!(unknown.contains("nothing is known about unknown.test."), "{unknown}");

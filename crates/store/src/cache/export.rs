@@ -62,6 +62,9 @@ impl Cache {
             // They are of use with the rest of their chain only, and are soon learnt again.
             Slot::Nsec | Slot::Nsec3 => return Ok(Loaded::Passed),
         };
+        if parts.is_empty() {
+            return Ok(Loaded::Refused);
+        }
         let mut result = Loaded::Passed;
         for (rtype, bytes) in parts {
             let Some(head) = Head::read(bytes) else { return Ok(Loaded::Refused) };
