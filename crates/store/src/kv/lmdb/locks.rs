@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::page::Damage;
-use crate::limits::{MUTEX_LOOKS_MAX, READERS_MAX};
+use crate::limits::{MUTEX_LOOKS_MAX, MUTEX_PAUSE, MUTEX_YIELDS, READERS_MAX};
 
 /// Where the number of slots in use is.
 const READERS_AT: usize = 16;
@@ -21,6 +21,8 @@ const READERS_AT: usize = 16;
 const READERS_MUTEX_AT: usize = 24;
 /// Where the number of the thread that holds a mutex is, in it (glibc).
 const OWNER_AT: usize = 8;
+/// What is there while its holder puts in order what one that died has left (glibc).
+const OWNER_IS_MENDING: u32 = i32::MAX.cast_unsigned();
 /// Where the kind of a mutex is, in it (glibc).
 const KIND_AT: usize = 16;
 /// The largest number that the kernel gives to a thread.
@@ -80,19 +82,25 @@ impl LockTable {
 
     /// Looks whether the mutex of readers, which seems to be held, is. It is held for less than a
     /// microsecond, and its state and its holder are written one after the other, so what looks wrong
-    /// is looked at again.
+    /// is looked at again, for as long as the kernel may put somebody aside who is between the two:
+    /// a good cache is worth more than the time of this one process.
     fn check_holder(&self) -> Result<(), Damage> {
-        for _ in 0..MUTEX_LOOKS_MAX {
+        for look in 0..MUTEX_LOOKS_MAX {
             let state = self.word(READERS_MUTEX_AT);
             let thread = state & libc::FUTEX_TID_MASK;
             // Free, or free for those who wait, or left behind by a thread that died.
             if thread == 0 || state & libc::FUTEX_OWNER_DIED != 0 {
                 return Ok(());
             }
-            if thread == self.word(READERS_MUTEX_AT + OWNER_AT) && is_alive(thread) {
+            let owner = self.word(READERS_MUTEX_AT + OWNER_AT);
+            if (owner == thread || owner == OWNER_IS_MENDING) && is_alive(thread) {
                 return Ok(());
             }
-            std::thread::yield_now();
+            if look < MUTEX_YIELDS {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(MUTEX_PAUSE);
+            }
         }
         Err(HELD_BY_NOBODY)
     }
