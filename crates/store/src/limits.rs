@@ -1,8 +1,6 @@
 //! Every bound of the store, with its reason. A loop or a queue in this crate that grows with
 //! its input is held by a constant from here.
 
-use std::time::Duration;
-
 /// Longest key. LMDB is built with 511, and a name of 255 octets with what a key adds to it
 /// stays well below.
 pub const KEY_BYTES_MAX: usize = 511;
@@ -35,14 +33,9 @@ pub const MAP_BYTES_MIN: u64 = 256 * 1024;
 pub const READERS_MAX: u32 = 512;
 
 /// Looks at a mutex that seems to be held by nobody, before it is called damaged. Who holds it lets go
-/// within a microsecond, unless the kernel has put it aside in between. With the pauses, a second.
-pub const MUTEX_LOOKS_MAX: usize = 1_100;
-
-/// Looks among those that follow each other at once.
-pub const MUTEX_YIELDS: usize = 100;
-
-/// The pause between two of the others.
-pub const MUTEX_PAUSE: Duration = Duration::from_millis(1);
+/// within a microsecond, unless the kernel has put it aside in between; each look gives way to others. On
+/// an idle machine they take some tenths of a second.
+pub const MUTEX_LOOKS_MAX: usize = 500_000;
 
 /// Depth of the trees that are followed. With pages of 4 KiB and keys of 511 bytes a depth of 16
 /// holds more than 10¹³ entries; a deeper one is damage.

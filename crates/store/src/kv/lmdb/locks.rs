@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::page::Damage;
-use crate::limits::{MUTEX_LOOKS_MAX, MUTEX_PAUSE, MUTEX_YIELDS, READERS_MAX};
+use crate::limits::{MUTEX_LOOKS_MAX, READERS_MAX};
 
 /// Where the number of slots in use is.
 const READERS_AT: usize = 16;
@@ -85,7 +85,7 @@ impl LockTable {
     /// is looked at again, for as long as the kernel may put somebody aside who is between the two:
     /// a good cache is worth more than the time of this one process.
     fn check_holder(&self) -> Result<(), Damage> {
-        for look in 0..MUTEX_LOOKS_MAX {
+        for _ in 0..MUTEX_LOOKS_MAX {
             let state = self.word(READERS_MUTEX_AT);
             let thread = state & libc::FUTEX_TID_MASK;
             // Free, or free for those who wait, or left behind by a thread that died.
@@ -96,11 +96,8 @@ impl LockTable {
             if (owner == thread || owner == OWNER_IS_MENDING) && is_alive(thread) {
                 return Ok(());
             }
-            if look < MUTEX_YIELDS {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(MUTEX_PAUSE);
-            }
+            // Whoever was put aside gets the processor.
+            std::thread::yield_now();
         }
         Err(HELD_BY_NOBODY)
     }
