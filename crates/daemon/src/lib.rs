@@ -23,6 +23,7 @@ mod logging;
 #[allow(unsafe_code, reason = "system calls without a safe wrapper")]
 mod os;
 mod program;
+mod proxied;
 mod service;
 mod signals;
 mod start;

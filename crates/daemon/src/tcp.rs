@@ -6,9 +6,10 @@
 
 pub(crate) mod admission;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
@@ -17,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Duration, sleep};
+use transport::proxy::{self, ProxyHeader};
 use transport::server::{ServerLimits, ServerStream};
 use transport::tls::TlsSession;
 
@@ -25,6 +27,7 @@ use crate::limits::ACCEPTS_PER_TURN;
 use crate::logging::log;
 use crate::os;
 use crate::os::watch::{watch, watch_reading};
+use crate::proxied::real_client;
 use crate::token::Token;
 use crate::worker::Worker;
 
@@ -122,6 +125,16 @@ struct Secured {
     handshake_by: Duration,
 }
 
+/// The beginning of a connection, where a PROXY header may stand.
+enum Front {
+    /// Not all of it is there.
+    Expected(Vec<u8>),
+    /// There was none.
+    Plain,
+    /// The client is another one than who connected.
+    Passed(ProxyHeader),
+}
+
 /// One client's connection.
 pub(crate) struct ClientStream {
     /// Another one when another configuration takes over.
@@ -131,6 +144,8 @@ pub(crate) struct ClientStream {
     stream: AsyncFd<TcpStream>,
     session: RefCell<ServerStream>,
     tls: Option<Secured>,
+    /// What stands before the first message.
+    front: RefCell<Front>,
     /// Something was done from outside that the task has to look at.
     changed: Notify,
     /// The task does not read because no query is wanted just now.
@@ -161,6 +176,7 @@ impl ClientStream {
             stream,
             session: RefCell::new(ServerStream::new(Clock::elapsed(now), limits)),
             tls,
+            front: RefCell::new(Front::Expected(Vec::new())),
             changed: Notify::new(),
             paused: Cell::new(false),
             closing: Cell::new(false),
@@ -173,7 +189,48 @@ impl ClientStream {
     pub(crate) fn client(&self) -> Client {
         let encrypted = self.tls.is_some();
         let protocol = if encrypted { ClientProtocol::Tls } else { ClientProtocol::Tcp };
-        Client { token: self.token.get().into(), peer: self.peer, local: self.local, protocol }
+        let token = self.token.get().into();
+        let client = Client { token, peer: self.peer, local: self.local, protocol };
+        match &*self.front.borrow() {
+            Front::Passed(header) => real_client(client, header),
+            Front::Expected(_) | Front::Plain => client,
+        }
+    }
+
+    /// Takes a PROXY header off the front of what was read. `allows` says whose headers are believed;
+    /// from others, and if it is malformed, it ends the connection.
+    pub(crate) fn strip<'a>(
+        &self,
+        input: &'a [u8],
+        allows: impl Fn(IpAddr) -> bool,
+    ) -> Result<Cow<'a, [u8]>, StreamEnd> {
+        let mut front = self.front.borrow_mut();
+        let Front::Expected(kept) = &mut *front else { return Ok(input.into()) };
+        if kept.is_empty() && !proxy::may_begin(input) {
+            *front = Front::Plain;
+            return Ok(input.into());
+        }
+        kept.extend_from_slice(input);
+        let octets = std::mem::take(kept);
+        if !proxy::may_begin(&octets) {
+            *front = Front::Plain;
+            return Ok(octets.into());
+        }
+        let believed = octets.len() < proxy::SIGNATURE.len() || allows(self.peer.ip());
+        match proxy::parse(&octets) {
+            Ok(None) if believed && octets.len() < proxy::HEADER_BYTES_MAX => {
+                *kept = octets;
+                Ok(Cow::Borrowed(&[]))
+            }
+            Ok(Some(header)) if believed => {
+                *front = Front::Passed(header);
+                Ok(octets.get(header.length..).unwrap_or_default().to_vec().into())
+            }
+            _ => {
+                log!(Debug, "io", "{}: a PROXY header that is not believed", self.peer);
+                Err(StreamEnd)
+            }
+        }
     }
 
     /// The connection's state machine.

@@ -5,6 +5,8 @@
 pub(crate) enum Token {
     /// A UDP socket, by its number.
     Listener(u32),
+    /// A datagram that a load balancer passed on: where its way back is kept.
+    Proxied(u32),
     /// A client's stream: place in the table, and how often the place was used before.
     Stream { place: u32, round: u16 },
     /// A question from inside the program, by its number.
@@ -33,11 +35,14 @@ const LISTENER: u64 = 0;
 const STREAM: u64 = 1;
 const INTERNAL: u64 = 2;
 const OWN: u64 = 3;
+/// With [`LISTENER`], which has these bits free: a datagram that was passed on.
+const PROXIED: u64 = 1 << 63;
 
 impl From<Token> for u64 {
     fn from(token: Token) -> u64 {
         match token {
             Token::Listener(number) => LISTENER << 48 | u64::from(number),
+            Token::Proxied(number) => PROXIED | LISTENER << 48 | u64::from(number),
             Token::Stream { place, round } => {
                 u64::from(round) << 50 | STREAM << 48 | u64::from(place)
             }
@@ -51,6 +56,7 @@ impl From<u64> for Token {
     fn from(bits: u64) -> Token {
         let number = bits as u32;
         match bits >> 48 & 3 {
+            LISTENER if bits & PROXIED != 0 => Token::Proxied(number),
             LISTENER => Token::Listener(number),
             STREAM => Token::Stream { place: number, round: (bits >> 50) as u16 },
             OWN => Token::Own(number),
@@ -75,6 +81,8 @@ mod tests {
         for token in [
             Token::Listener(0),
             Token::Listener(u32::MAX),
+            Token::Proxied(0),
+            Token::Proxied(u32::MAX),
             Token::Stream { place: 7, round: 0 },
             Token::Stream { place: u32::MAX, round: 0x3fff },
             Token::Internal(9),

@@ -34,6 +34,7 @@ use crate::limits::{
 };
 use crate::listeners::Listeners;
 use crate::logging::{self, log};
+use crate::proxied::{Passed, Proxied};
 use crate::tcp::admission::ClientStreams;
 use crate::tcp::{ClientStream, StreamEnd};
 use crate::tls::TlsService;
@@ -65,6 +66,7 @@ pub(crate) struct Worker {
     pub(crate) listeners: Listeners,
     pub(crate) streams: ClientStreams,
     pub(crate) tls: TlsService,
+    pub(crate) proxied: Proxied,
     pub(crate) upstream: Upstream,
     pub(crate) alarm: Alarm,
     pub(crate) counters: Rc<Counters>,
@@ -157,6 +159,7 @@ impl Worker {
             buffers: RefCell::new(buffers),
             listeners: Listeners::default(),
             streams: ClientStreams::default(),
+            proxied: Proxied::default(),
             tls: TlsService::new(seed_from(&mut random)),
             upstream: Upstream::new(ports)?,
             alarm: Alarm::default(),
@@ -277,17 +280,26 @@ impl Worker {
         let now = self.now();
         let mut core = self.core.borrow_mut();
         for datagram in inbox.datagrams() {
-            let client = listener.client(&datagram);
+            let sender = listener.client(&datagram);
+            let (client, query) = match self.proxied.pass(listener, &sender, datagram.bytes) {
+                Passed::Plain => (sender, datagram.bytes),
+                Passed::On(client, query) => (client, query),
+                Passed::Refused => {
+                    self.counters.dropped.add(1);
+                    continue;
+                }
+            };
             let buffer = room(outbox, outbox_of, listener, &self.counters);
             let step = || {
-                let hit = core.answer_cached(now, &client, datagram.bytes, buffer);
+                let hit = core.answer_cached(now, &client, query, buffer);
                 if !hit {
-                    self.take_in(&mut core, now, client, datagram.bytes);
+                    self.take_in(&mut core, now, client, query);
                 }
                 hit
             };
             if self.guard("query over UDP", step) == Some(true) {
-                outbox.commit(client.peer, listener.source(&client));
+                outbox.commit(sender.peer, listener.source(&sender));
+                self.proxied.take(client.token.into());
             }
         }
         self.counters.udp.add(count);
@@ -328,11 +340,13 @@ impl Worker {
         let result = match read {
             Ok(count) => {
                 let input = space.get(..count).unwrap_or_default();
-                let taken = stream.decrypt(self.now(), input).and_then(|plain| {
+                let input = stream.strip(input, |sender| self.proxied.allows(sender));
+                let taken = input.and_then(|input| {
+                    let plain = stream.decrypt(self.now(), &input)?;
                     if stream.has_output() {
                         self.streams.mark(stream);
                     }
-                    self.take_queries(stream, plain.as_deref().unwrap_or(input), &mut buffers)
+                    self.take_queries(stream, plain.as_deref().unwrap_or(&input), &mut buffers)
                 });
                 taken.map(|()| count < space.len())
             }
@@ -579,6 +593,14 @@ impl Worker {
                 buffer.extend_from_slice(wire);
                 outbox.commit(client.peer, listener.source(client));
             }
+            token @ Token::Proxied(_) => {
+                let Some(route) = self.proxied.take(token) else { return };
+                let Buffers { outbox, outbox_of, .. } = buffers;
+                let buffer = room(outbox, outbox_of, &route.listener, &self.counters);
+                buffer.clear();
+                buffer.extend_from_slice(wire);
+                outbox.commit(route.peer, route.source);
+            }
             token @ Token::Stream { .. } => {
                 let Some(stream) = self.streams.get(token) else { return };
                 let answered =
@@ -599,6 +621,9 @@ impl Worker {
         self.counters.dropped.add(1);
         match Token::from(client.token) {
             Token::Listener(_) => {}
+            token @ Token::Proxied(_) => {
+                self.proxied.take(token);
+            }
             token @ Token::Stream { .. } => {
                 if let Some(stream) = self.streams.get(token) {
                     stream.session().borrow_mut().forget_query();

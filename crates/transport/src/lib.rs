@@ -23,6 +23,7 @@ pub mod framing;
 pub mod limits;
 pub mod output;
 pub mod protocol;
+pub mod proxy;
 pub mod server;
 pub mod tls;
 

@@ -404,6 +404,7 @@ impl Network for DaemonHost {
 
     fn set_proxy_allowed(&self, networks: &[(IpAddr, u8)]) -> Result<(), HostError> {
         *self.network.proxy_allowed.borrow_mut() = networks.to_vec();
+        self.worker.proxied.allow(networks);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod limits;
 mod modules;
 mod policy;
 mod process;
+mod proxied;
 mod reload;
 mod roll;
 mod tcp;
