@@ -187,6 +187,8 @@ function cache.open(max_size, storage) end
 ---counters of low-level operations
 function cache.stats() end
 
+function cache.zone_import(path) end
+
 ---@class modules
 modules = {}
 

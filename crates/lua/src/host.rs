@@ -34,7 +34,7 @@ mod process;
 mod settings;
 
 pub use anchors::{AnchorKey, AnchorTunable, Bootstrap, Keyset, TrustAnchors};
-pub use cache::{Cache, CacheRow};
+pub use cache::{Cache, CacheRow, ZoneFile};
 pub use error::HostError;
 pub use logging::{LogLevel, LogTarget, Logging};
 pub use modules::{ModuleCommand, Modules, Placement};

@@ -27,7 +27,7 @@ mod queries;
 mod rules;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 21] = [
+const PRELUDE: [(&str, &str); 22] = [
     ("budget", include_str!("lua/budget.lua")),
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
@@ -46,15 +46,17 @@ const PRELUDE: [(&str, &str); 21] = [
     ("modules", include_str!("lua/modules.lua")),
     ("hints", include_str!("lua/hints.lua")),
     ("policy", include_str!("lua/policy.lua")),
+    ("predict", include_str!("lua/predict.lua")),
     ("help", include_str!("lua/help.lua")),
     ("control", include_str!("lua/control.lua")),
     ("sandbox", include_str!("lua/sandbox.lua")),
 ];
 
 /// Modules written in Lua that come with the program, by name.
-const BUNDLED: [(&str, &str); 2] = [
+const BUNDLED: [(&str, &str); 3] = [
     ("daf", include_str!("bundled/daf/daf.lua")),
     ("graphite", include_str!("bundled/graphite/graphite.lua")),
+    ("prefill", include_str!("bundled/prefill/prefill.lua")),
 ];
 
 /// Where distributions keep Lua modules for version 5.1 of the language, beside what LuaJIT knows.

@@ -31,6 +31,7 @@ mod frequent;
 pub mod hints;
 pub mod nsid;
 pub mod policy;
+pub mod predict;
 pub mod priming;
 pub mod rebinding;
 pub mod refuse_nord;
@@ -160,6 +161,7 @@ pub const MODULES: &[Entry] = &[
     Entry { name: extended_error::NAME, home: Home::Last, make: extended_error::make },
     Entry { name: hints::NAME, home: Home::Last, make: hints::make },
     Entry { name: nsid::NAME, home: Home::Last, make: nsid::make },
+    Entry { name: predict::NAME, home: Home::Last, make: predict::make },
     Entry { name: priming::NAME, home: Home::Last, make: priming::make },
     Entry { name: rebinding::NAME, home: Home::Before("iterate"), make: rebinding::make },
     Entry { name: refuse_nord::NAME, home: Home::Last, make: refuse_nord::make },

@@ -53,7 +53,7 @@ const ANSWER_BYTES_MAX: usize = 4096;
 const TTLS_MAX: usize = 64;
 /// Longest time an answer is served from here, in seconds, so that what other processes learnt
 /// or removed shows even if a change of generation was missed.
-const LIFE_SECONDS_MAX: u64 = 60;
+pub const LIFE_SECONDS_MAX: u64 = 60;
 
 /// What a hit was, for statistics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

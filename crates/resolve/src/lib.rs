@@ -38,6 +38,7 @@ mod timers;
 pub mod trace;
 pub mod trust_anchors;
 pub mod zone_cut;
+pub mod zone_import;
 
 pub use action::{Action, Encryption, ExchangeFault, ExchangeId, ReplyVerdict, Target, Via};
 pub use client::{Client, ClientProtocol};

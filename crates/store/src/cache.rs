@@ -59,6 +59,8 @@ pub struct Hit {
     pub rank: Rank,
     /// Seconds of life left; zero or less for stale data, which is returned only on request.
     pub ttl_left: i64,
+    /// Seconds from being stored to the end.
+    pub life: u32,
 }
 
 /// What one step of a walk towards the root found at a name.
@@ -366,7 +368,7 @@ fn live(value: &[u8], now: u64, stale: u32) -> Option<Hit> {
         return None;
     }
     let entry = Entry::decode(value)?;
-    Some(Hit { body: entry.body, rank: entry.rank, ttl_left: left })
+    Some(Hit { body: entry.body, rank: entry.rank, ttl_left: left, life: entry.ttl })
 }
 
 /// The parts of an apex value.

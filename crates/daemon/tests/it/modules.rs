@@ -201,6 +201,28 @@ fn addresses_of_the_inside_are_refused_from_outside() {
     assert!(has(&ask(&open.datagrams(), &question("www.lab", 1, &[])), &[192, 168, 1, 1]));
 }
 
+#[test]
+fn predict_fetches_records_before_they_expire() {
+    let port = upstream([192, 0, 2, 9], Arc::default());
+    let configuration = format!("{}cache.min_ttl(8)\nmodules = {{ 'predict' }}\n", stub(port));
+    let program = Running::start(&configuration);
+    let socket = program.datagrams();
+    let ttl = || {
+        let answer = ask(&socket, &question("www.lab", 1, &[]));
+        let record = [0xc0, 12, 0, 1, 0, 1];
+        let at = answer.windows(record.len()).position(|part| part == record).unwrap();
+        u32::from_be_bytes(*answer[at + record.len()..].first_chunk().unwrap())
+    };
+    ttl();
+    let mut least = u32::MAX;
+    eventually("fetched while there were seconds left", || {
+        let left = ttl();
+        least = least.min(left);
+        (least <= 5 && left > 6).then_some(())
+    });
+    assert!(least > 2, "{least}");
+}
+
 /// RFC 8767 §5: the client response timer, and what later clients may wait.
 const STALE_FIRST_MAX: Duration = Duration::from_millis(1_800);
 const STALE_LATER_MAX: Duration = Duration::from_millis(5);

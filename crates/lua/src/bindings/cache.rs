@@ -5,6 +5,7 @@ use mlua::{MultiValue, Value};
 
 use super::{Binding, Call};
 use crate::convert::{Answer, Args, Failure};
+use crate::host::ZoneFile;
 
 pub(super) const BINDINGS: &[Binding] = &[
     Binding {
@@ -56,6 +57,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         usage: "checkpoint(active)",
         doc: "commit what is pending",
         call: checkpoint,
+    },
+    Binding {
+        name: "import_zone",
+        usage: "zone_import(path)",
+        doc: "check a zone file against its signatures and put it into the cache",
+        call: import_zone,
     },
     Binding {
         name: "fssize",
@@ -243,4 +250,23 @@ fn closest_apex(call: &Call<'_>, args: &Args) -> Answer {
     let name = name(args)?;
     let apex = call.host.cache_closest_apex(&name)?;
     call.ok((apex.to_string(), apex == name))
+}
+
+/// `import_zone(path, origin, zonemd, accept_unsigned)`: how many sets were kept.
+fn import_zone(call: &Call<'_>, args: &Args) -> Answer {
+    let path = args.text(0).ok_or("expected zone_import(path)")?;
+    let origin = match args.value(1) {
+        Value::String(wire) => Some(
+            Name::from_wire(&wire.as_bytes())
+                .map_err(|_| "the origin is no name in wire format")?,
+        ),
+        _ => None,
+    };
+    let zone = ZoneFile {
+        path: path.into(),
+        origin,
+        zonemd: args.boolean(2).unwrap_or(false),
+        accept_unsigned: args.boolean(3).unwrap_or(false),
+    };
+    call.ok(call.host.cache_import_zone(&zone)?)
 }

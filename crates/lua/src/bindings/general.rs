@@ -69,6 +69,12 @@ pub(super) const BINDINGS: &[Binding] = &[
         doc: "the names of the files in a directory",
         call: list_dir,
     },
+    Binding {
+        name: "file_modified",
+        usage: "prefill.config()",
+        doc: "when a file was written last, in seconds since 1970; nil if there is none",
+        call: file_modified,
+    },
 ];
 
 fn hostname(call: &Call<'_>, args: &Args) -> Answer {
@@ -185,6 +191,13 @@ fn nearest_name(call: &Call<'_>, args: &Args) -> Answer {
     let Some(table) = args.table(1) else { return Ok(MultiValue::new()) };
     let names = table.sequence_values::<String>().filter_map(Result::ok).collect::<Vec<_>>();
     call.ok(nearest(&word, names.iter().map(String::as_str)))
+}
+
+fn file_modified(call: &Call<'_>, args: &Args) -> Answer {
+    let path = args.text(0).ok_or("expected the path of a file")?;
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    let since = modified.ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    call.ok(since.map(|since| since.as_secs()))
 }
 
 fn list_dir(call: &Call<'_>, args: &Args) -> Answer {

@@ -1,5 +1,7 @@
 //! `cache`: opening, limits, counters, clearing.
 
+use std::path::PathBuf;
+
 use dns::{Name, Rtype};
 use store::cache::entry::SignedSet;
 
@@ -16,6 +18,18 @@ pub struct CacheRow {
     pub rank: String,
     /// Seconds left; negative when expired.
     pub ttl: i64,
+}
+
+/// A zone file that is to be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneFile {
+    pub path: PathBuf,
+    /// The apex; by default the owner of the SOA.
+    pub origin: Option<Name>,
+    /// A ZONEMD record (RFC 8976) has to be there and to match.
+    pub zonemd: bool,
+    /// A zone for which there is no trust anchor is accepted, as insecure.
+    pub accept_unsigned: bool,
 }
 
 /// The cache, as `cache` sees it. Operations on contents answer [`HostError::CacheClosed`] when no
@@ -61,6 +75,8 @@ pub trait Cache {
     /// Puts a set of records into the cache, as if it had just come with this rank. Returns whether
     /// it was taken: not if what is there is trusted more, or if such sets are not kept.
     fn cache_insert(&self, set: &SignedSet) -> Result<bool, HostError>;
+    /// Checks a zone and puts it into the cache. Returns how many sets it took.
+    fn cache_import_zone(&self, zone: &ZoneFile) -> Result<u64, HostError>;
     /// The size in octets of the file system that holds the cache.
     fn cache_fssize(&self) -> Result<u64, HostError>;
 }

@@ -3,7 +3,7 @@ local M, G = ...
 local raw = M.raw
 
 local cache = M.group('cache',
-	M.set 'current clear_everything clear_name clear_subtree closest_apex')
+	M.set 'current clear_everything clear_name clear_subtree closest_apex import_zone')
 G.cache = cache
 
 local current = M.wrap(raw.cache.current)
@@ -11,6 +11,15 @@ local clear_everything = M.wrap(raw.cache.clear_everything)
 local clear_name = M.wrap(raw.cache.clear_name)
 local clear_subtree = M.wrap(raw.cache.clear_subtree)
 local closest_apex = M.wrap(raw.cache.closest_apex)
+
+-- A zone file into the cache; see the module prefill.
+local import_zone = M.wrap(raw.cache.import_zone, M.panic)
+function cache.zone_import(path)
+	if type(path) ~= 'string' then
+		M.fail("expected 'cache.zone_import(path to a zone file)'")
+	end
+	return import_zone(path) >= 0
+end
 
 local CHUNK_SIZE = 100
 local DEFAULT_SIZE = 100 * G.MB

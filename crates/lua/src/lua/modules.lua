@@ -16,7 +16,7 @@ modules.list = M.wrap(raw.modules.list)
 -- are accepted, and the log says that they have no effect.
 local announced = M.set [[
 	bogus_log detect_time_jump detect_time_skew dns64 dnstap edns_keepalive etcd
-	experimental_dot_auth extended_error hints http nsid policy predict prefill priming
+	experimental_dot_auth extended_error hints http nsid policy predict priming
 	rebinding refuse_nord renumber serve_stale stats ta_sentinel ta_signal_query ta_update view
 	watchdog workarounds
 ]]

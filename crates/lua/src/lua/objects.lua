@@ -9,7 +9,8 @@ local NUMBERS = 2 ^ 32
 
 -- A type `struct NAME`. `parts`: construct(...) returns the table inside, methods get it as their
 -- first argument, fields are functions of it, text and length describe it. Returns the type, a
--- function that makes an object of a table, and one that returns the table of an object.
+-- function that makes an object of a table, one that returns the table of an object, and one that
+-- forgets it.
 function M.object_type(type_name, parts)
 	ffi.cdef(string.format('struct %s { uint32_t number; };', type_name))
 	local contents, last = {}, 0
@@ -64,7 +65,10 @@ function M.object_type(type_name, parts)
 			return parts.length(contents[object.number])
 		end,
 	})
-	return ctype, wrap, content
+	local function release(object)
+		contents[object.number] = nil
+	end
+	return ctype, wrap, content, release
 end
 
 -- `ffi.C`: the C library as ever, and functions that scripts for Knot Resolver call by their names.
@@ -83,6 +87,39 @@ function functions.kr_pkt_make_auth_header(packet)
 	packet:ad(false)
 	packet:aa(true)
 	return 0
+end
+
+-- Imports a zone file, as the module prefill does: { zone_file, origin, zonemd, downgrade, cb,
+-- cb_param }. 0, or -1 for one that is not accepted; `cb(state, param)` is called afterwards.
+local import_zone = M.wrap(raw.cache.import_zone, M.panic)
+function functions.zi_zone_import(config)
+	local path = config.zone_file
+	local ok, result = pcall(import_zone, type(path) == 'cdata' and ffi.string(path) or path,
+		config.origin and G.kres.str2dname(config.origin), config.zonemd, config.downgrade)
+	if not ok then
+		M.log('PREFILL', 'err', string.format("zone file '%s': %s", path, result))
+		return -1
+	end
+	M.log('PREFILL', 'info', string.format("zone file '%s': %d sets imported", path, result))
+	if config.cb then
+		G.event.after(0, function () config.cb(0, config.cb_param) end)
+	end
+	return 0
+end
+
+-- Messages as the library of Knot DNS makes them.
+function functions.knot_pkt_new(octets, length, _)
+	if octets == nil then
+		return G.kres.packet(math.max(length, 512))
+	end
+	local ok, packet = pcall(G.kres.packet, ffi.string(octets, length))
+	return ok and packet or nil
+end
+function functions.knot_pkt_parse(packet, _)
+	return packet ~= nil and 0 or -22
+end
+function functions.knot_pkt_free(packet)
+	M.free_packet(packet)
 end
 
 local proxy = newproxy(true)

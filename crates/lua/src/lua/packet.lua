@@ -293,7 +293,7 @@ function packet.tostring(p)
 end
 
 local wrap_packet
-kres.packet, wrap_packet, M.packet_content = M.object_type('knot_pkt', {
+kres.packet, wrap_packet, M.packet_content, M.free_packet = M.object_type('knot_pkt', {
 	construct = construct, methods = packet, fields = fields, text = packet.tostring,
 	length = function (p) return #p:towire() end,
 })

@@ -182,3 +182,38 @@ fn a_hundred_thousand_coroutines_leave_nothing_behind() {
     let kilobytes: f64 = world.eval("collectgarbage('count')").parse().unwrap();
     assert!(kilobytes < 20_000.0, "{kilobytes} kB in use");
 }
+
+/// Kilobytes that Lua holds after full collections.
+fn kilobytes(world: &World) -> f64 {
+    world.eval("collectgarbage()");
+    world.eval("collectgarbage()");
+    world.eval("collectgarbage('count')").parse().unwrap()
+}
+
+#[test]
+fn many_events_and_coroutines_leave_nothing_behind() {
+    let world = World::ready();
+    world.lua.start_counting().unwrap();
+    world.eval("fired, woken = 0, 0");
+    let round = |number: u32| {
+        world.eval(
+            "local left = 100 \
+             local function some() for i = 1, 1000 do \
+             event.after(i % 97 * 10, function () fired = fired + 1 end) end \
+             for i = 1, 100 do worker.coroutine(function () worker.sleep(i % 7 / 10) \
+             worker.sleep(i % 3 / 10) woken = woken + 1 end) end \
+             left = left - 1 if left > 0 then event.after(0, some) end end some()",
+        );
+        world.pass(60_000);
+        let counts = [number * 100_000, number * 10_000].map(|count| count.to_string());
+        check_console(&world, &[("fired", &counts[0]), ("woken", &counts[1])]);
+        assert_eq!(world.lua.next_deadline(), None, "round {number}");
+        kilobytes(&world)
+    };
+    // The first round grows tables that stay.
+    let after_one = round(1);
+    let after_two = round(2);
+    // Forty octets that stay for each event would be four megabytes.
+    assert!(after_two < after_one + 3000.0, "{after_one} kB, then {after_two} kB");
+    assert!(world.host.messages.borrow().is_empty(), "{:?}", world.host.messages.borrow());
+}

@@ -430,6 +430,15 @@ impl Cache for RecordingHost {
         Ok(true)
     }
 
+    fn cache_import_zone(&self, zone: &ZoneFile) -> Result<u64, HostError> {
+        self.is_open()?;
+        self.did(format!("cache_import_zone {zone:?}"));
+        match zone.path.ends_with("bad.zone") {
+            true => Err(HostError::refused("no SOA record")),
+            false => Ok(3),
+        }
+    }
+
     fn cache_fssize(&self) -> Result<u64, HostError> {
         self.is_open()?;
         Ok(1 << 30)

@@ -1,0 +1,99 @@
+//! Many events and coroutines: `cargo bench -p lua --bench scale [events coroutines]`.
+//!
+//! Prints how long they took, the longest turn of the loop (what a client would have waited), and what
+//! Lua holds before and after: the same, or something leaks.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use lua::Interpreter;
+
+#[path = "../tests/it/recording.rs"]
+#[expect(dead_code, reason = "the tests look at more of it")]
+mod recording;
+
+use recording::RecordingHost;
+
+struct Bench {
+    host: Rc<RecordingHost>,
+    lua: Interpreter,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let host = Rc::new(RecordingHost::new(&std::env::temp_dir()));
+        let lua = Interpreter::new(host.clone()).unwrap();
+        lua.start_counting().unwrap();
+        Bench { host, lua }
+    }
+
+    fn eval(&self, line: &str) -> String {
+        let answer = self.lua.eval_line(line.as_bytes());
+        String::from_utf8(answer.unwrap_or_else(|error| error)).unwrap()
+    }
+
+    /// Kilobytes that Lua holds after a full collection.
+    fn kilobytes(&self) -> f64 {
+        self.eval("collectgarbage()");
+        self.eval("collectgarbage()");
+        self.eval("collectgarbage('count')").parse().unwrap()
+    }
+
+    /// Runs the loop until nothing is due any more; the longest turn.
+    fn run(&self) -> Duration {
+        let mut longest = Duration::ZERO;
+        while let Some(deadline) = self.lua.next_deadline() {
+            self.host.now.set(deadline.max(self.host.now.get()));
+            let begun = Instant::now();
+            self.lua.handle_deadline();
+            longest = longest.max(begun.elapsed());
+        }
+        longest
+    }
+
+    fn measure(&self, label: &str, start: &str, done: &str) {
+        let before = self.kilobytes();
+        let begun = Instant::now();
+        let answer = self.eval(start);
+        assert_eq!(answer, "", "{answer}");
+        let started = begun.elapsed();
+        let longest = self.run();
+        let took = begun.elapsed();
+        println!(
+            "{label}: started in {started:?}, all in {took:?}, longest turn {longest:?}, done {}, \
+             {before:.0} kB before, {:.0} kB after",
+            self.eval(done),
+            self.kilobytes(),
+        );
+    }
+}
+
+fn main() {
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u32>().ok());
+    let events = numbers.next().unwrap_or(1_000_000);
+    let coroutines = numbers.next().unwrap_or(100_000);
+    let bench = Bench::new();
+    bench.eval("fired, woken = 0, 0");
+    // The first round grows tables that stay.
+    for round in 1..=2 {
+        // A command may run for two seconds: events are started by events.
+        let start = format!(
+            "local left = {events} \
+             local function some() for i = 1, math.min(left, 1000) do \
+             event.after(i % 997 * 10, function () fired = fired + 1 end) end \
+             left = left - 1000 if left > 0 then event.after(0, some) end end some()"
+        );
+        bench.measure(&format!("{events} events, round {round}"), &start, "fired");
+        let start = format!(
+            "local left = {coroutines} \
+             local function some() for i = 1, math.min(left, 1000) do \
+             worker.coroutine(function () worker.sleep(i % 97 / 10) worker.sleep(i % 7 / 10) \
+             woken = woken + 1 end) end \
+             left = left - 1000 if left > 0 then event.after(0, some) end end some()"
+        );
+        bench.measure(&format!("{coroutines} coroutines, round {round}"), &start, "woken");
+    }
+}
