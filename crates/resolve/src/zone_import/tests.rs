@@ -1,3 +1,6 @@
+//! The example zone of RFC 8976 as it is and with faults; signed zones are imported by Lua tests of
+//! the field.
+
 use super::*;
 
 /// RFC 8976 appendix A.1.
