@@ -306,7 +306,12 @@ async fn load(
     }
     // The interpreter's errors may hold Lua values, which do not leave the thread; their text may.
     let interpreter = Interpreter::new(host.clone() as Rc<dyn Host>).map_err(text)?;
-    if let Err(error) = configure(host, &interpreter, options).await {
+    let bounded = beside.map_or(Ok(()), |_| interpreter.bound_configuration().map_err(text));
+    let configured = match bounded {
+        Ok(()) => configure(host, &interpreter, options).await,
+        failed => failed,
+    };
+    if let Err(error) = configured {
         interpreter.shutdown();
         return Err(error);
     }

@@ -104,6 +104,8 @@ pub struct Interpreter {
     /// Why the default trust anchors could not be loaded; it matters if the configuration leaves
     /// them as they are.
     anchors_fault: RefCell<Option<String>>,
+    /// Clients wait while the configuration is read.
+    bounded: Cell<bool>,
 }
 
 impl Interpreter {
@@ -155,6 +157,7 @@ impl Interpreter {
             door,
             filter_lists: RefCell::default(),
             anchors_fault: RefCell::new(None),
+            bounded: Cell::new(false),
             lua,
             state,
             internals,
@@ -179,6 +182,7 @@ impl Interpreter {
         let text = path.to_string_lossy();
         let name = text.strip_prefix("./").unwrap_or(&text);
         let run: Function = self.internals.get("run_file")?;
+        let _run = self.bounded.get().then(|| self.state.budget.begin(Kind::Configuration));
         let (ok, error): (bool, Option<mlua::LuaString>) = run.call((text.as_ref(), name))?;
         match ok {
             true => Ok(()),

@@ -70,6 +70,12 @@ fn a_good_configuration_takes_over_and_a_bad_one_changes_nothing() {
     assert!(told.contains("'localhost' fails (SERVFAIL)"), "{told}");
     running.check_alive();
 
+    // It does not end.
+    configure(&running, "while true do end");
+    let told = check_ctl(directory, &["reload"], 1);
+    assert!(told.contains("stopped after") && told.contains("config:3"), "{told}");
+    running.check_alive();
+
     // A port that is taken by somebody who does not share it.
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -21,6 +21,8 @@ const HOOK_TICKS: u32 = 5;
 const CALLBACK_TICKS: u32 = 50;
 /// Ticks for a command of a console: the operator waits for it.
 const COMMAND_TICKS: u32 = 200;
+/// Ticks for a configuration that is read while clients are served, who wait meanwhile.
+const CONFIGURATION_TICKS: u32 = 500;
 /// No run is under way.
 const IDLE: u32 = u32::MAX;
 
@@ -33,6 +35,8 @@ const OVERRUN: &std::ffi::CStr = c"kres.overrun";
 /// What runs, which decides how long it may.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
+    /// A configuration, read anew.
+    Configuration,
     /// A command of a console.
     Command,
     /// What a timer, a descriptor or a query calls.
@@ -116,6 +120,7 @@ impl Budget {
         let is_outermost = watch.left.load(Ordering::Relaxed) == IDLE;
         if is_outermost {
             let ticks = match kind {
+                Kind::Configuration => CONFIGURATION_TICKS,
                 Kind::Command => COMMAND_TICKS,
                 Kind::Callback => CALLBACK_TICKS,
                 Kind::Hook => HOOK_TICKS,

@@ -47,6 +47,13 @@ impl Interpreter {
         self.start_counting()
     }
 
+    /// The configuration is read while clients are served: it, too, is bounded. To be called before
+    /// it is run.
+    pub fn bound_configuration(&self) -> Result<(), InterpreterError> {
+        self.bounded.set(true);
+        self.start_counting()
+    }
+
     /// From now on runs of Lua are bounded. Part of [`Self::finish_config`]; to be called alone
     /// where that is not (`-c -`).
     pub fn start_counting(&self) -> Result<(), InterpreterError> {

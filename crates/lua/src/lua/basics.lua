@@ -61,6 +61,14 @@ G.log_notice = logger(M.levels.notice)
 G.log_info = logger(M.levels.info)
 G.log_debug = logger(M.levels.debug)
 
+-- The same at level debug, for a request and for a query.
+function G.log_req(_req, _uid, _indent, group, fmt, ...)
+	return G.log_debug(group, fmt, ...)
+end
+function G.log_qry(_query, group, fmt, ...)
+	return G.log_debug(group, fmt, ...)
+end
+
 function G.log(fmt, ...)
 	M.log('MODULE', 'notice', string.format(fmt, ...))
 end

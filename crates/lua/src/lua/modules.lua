@@ -156,11 +156,12 @@ end
 
 function modules.load(spec)
 	local name, operator, reference = parse(spec)
+	if reference and not position(reference) then
+		M.fail(string.format("referenced module not found: '%s'%s", reference,
+			M.did_you_mean(reference, modules.list())))
+	end
 	if loaded[name] or position(name) then
 		return true
-	end
-	if reference and not position(reference) then
-		M.fail(string.format("referenced module not found: '%s'", reference))
 	end
 	local t
 	if is_native(name) then

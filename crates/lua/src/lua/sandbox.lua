@@ -68,9 +68,12 @@ local function all_names()
 	for _, name in ipairs(M.names(groups)) do
 		names[#names + 1] = name
 	end
-	for _, group in ipairs { 'net', 'cache', 'modules', 'worker', 'event', 'trust_anchors', 'policy',
-		'kres' } do
-		for _, name in ipairs(M.names(G[group] or {})) do
+	local groups = G.modules.list()
+	for _, group in ipairs { 'net', 'cache', 'modules', 'worker', 'event', 'trust_anchors', 'kres' } do
+		groups[#groups + 1] = group
+	end
+	for _, group in ipairs(groups) do
+		for _, name in ipairs(type(G[group]) == 'table' and M.names(G[group]) or {}) do
 			names[#names + 1] = name
 		end
 	end
@@ -127,6 +130,21 @@ function M.eval(line)
 	return finish(M.xpcall(chunk, M.explain))
 end
 
+-- So many calls deep a configuration is looked for.
+local FRAMES = 100
+
+-- The line of a file that is being run, in the innermost call that is written there.
+local function line_of(name)
+	for level = 3, FRAMES do
+		local info = debug.getinfo(level, 'Sl')
+		if not info then
+			return nil
+		elseif info.source == '@' .. name and info.currentline > 0 then
+			return info.currentline
+		end
+	end
+end
+
 -- For the program: a configuration file. Returns whether it went well, and what went wrong.
 function M.run_file(path, name)
 	local file, why = io.open(path, 'r')
@@ -144,8 +162,9 @@ function M.run_file(path, name)
 	if not chunk then
 		return false, M.show_source(err, text, name)
 	end
-	local place = ''
+	local place, at = '', nil
 	local ok, result = xpcall(chunk, function (e)
+		at = line_of(name)
 		if type(e) == 'string' and not e:find('\nstack traceback:', 1, true) then
 			local trace = M.traceback(2)
 			local _, frames = trace:gsub('\n\t[^%[]', '')
@@ -157,34 +176,62 @@ function M.run_file(path, name)
 	if ok then
 		return true
 	end
-	return false, M.show_source(M.describe(result), text, name) .. place
+	return false, M.show_source(M.describe(result), text, name, at) .. place
 end
 
--- Shows the line that an error names, and a mark under the word it names.
-function M.show_source(err, text, name)
-	local number, message = err:match('^' .. name:gsub('%p', '%%%0') .. ':(%d+): (.*)$')
-	if not number then
-		return err
-	end
-	local at = 0
-	for line in (text .. '\n'):gmatch('(.-)\r?\n') do
-		at = at + 1
-		if at == tonumber(number) and line:find('%S') then
-			local word = message:match("near '([^']+)'$") or message:match("'([^']+)'")
-			local from, to
-			if word then
-				from, to = line:find(word, 1, true)
-			end
-			if not from then
-				from, to = line:find('%S.*%S')
-				from, to = from or line:find('%S'), to or from
-			end
-			local lead = line:sub(1, from - 1):gsub('[^\t]', ' ')
-			return string.format('%s\n%5s | %s\n      | %s%s', err, number, line, lead,
-				('^'):rep(to - from + 1))
+-- Where in a line the words are that a message is about: from, to.
+local function find_word(line, message)
+	local words = { message:match("near '([^']+)'$") }
+	for lead, word in message:gmatch("([^']*)'([^']+)'") do
+		if not lead:find('did you mean $') then
+			words[#words + 1] = word
 		end
 	end
-	return err
+	words[#words + 1] = message:match('([%w_]+%.[%w_]+) is not known')
+	for _, word in ipairs(words) do
+		local from, to = line:find(word, 1, true)
+		if from then
+			return from, to
+		end
+	end
+	local from, to = line:find('%S.*%S')
+	if not from then
+		from, to = line:find('%S')
+	end
+	return from, to
+end
+
+-- Shows the line that an error names, or the line `at` where it was raised, and a mark under the word
+-- that it is about.
+function M.show_source(err, text, name, at)
+	local number, message = err:match('^' .. name:gsub('%p', '%%%0') .. ':(%d+): (.*)$')
+	if not number then
+		if not at then
+			return err
+		end
+		-- A block has the place in its trace.
+		number, message = at, err
+		if not err:find('\nERROR: ', 1, true) then
+			err = string.format('%s:%d: %s', name, at, err)
+		end
+	end
+	local lines = {}
+	for line in (text .. '\n'):gmatch('(.-)\r?\n') do
+		lines[#lines + 1] = line
+	end
+	-- What is missing at the end belongs to where it began, or to what was there last.
+	number = tonumber(number)
+	while number > 0 and not (lines[number] or ''):find('%S') do
+		number = tonumber(message:match('at line (%d+)')) or number - 1
+		message = ''
+	end
+	local line = lines[number]
+	if not line then
+		return err
+	end
+	local from, to = find_word(line, message)
+	local lead = line:sub(1, from - 1):gsub('[^\t]', ' ')
+	return string.format('%s\n%5d | %s\n      | %s%s', err, number, line, lead, ('^'):rep(to - from + 1))
 end
 
 -- For the program: what is wrong when a function of a group has been overwritten by a value.

@@ -314,3 +314,25 @@ fn an_overwritten_function_is_an_error() {
         "net.bufsize is a function and was overwritten by a number: call net.bufsize(...)"
     );
 }
+
+#[test]
+fn every_error_shows_its_line_and_what_was_meant() {
+    for (line, words) in [
+        ("cache.sise = 5", &["did you mean 'size'", "2 | cache.sise = 5", "| ^^^^^^^^^^\n"][..]),
+        ("cache.size = 'x'", &["must be a number", "2 | cache.size = 'x'", "^^^"]),
+        ("modules = { 'hint' }", &["did you mean 'hints'", "2 | modules", "|              ^^^^"]),
+        ("modules = { 'policy > iterat' }", &["did you mean 'iterate'", "^^^^^^"]),
+        ("require('no.such')", &["config:2: module 'no.such' not found", "|          ^^^^^^^"]),
+        ("dofile('/no/such')", &["config:2: cannot open /no/such", "2 | dofile"]),
+        ("error({ code = 5 })", &["config:2: ", "2 | error"]),
+        ("trust_anchors.add('x')", &["config:2: ", "2 | trust_anchors.add('x')"]),
+        ("f(1,\n\n", &["config:4: ", "2 | f(1,"]),
+        ("local function f()\n  net.ipv6 = 1\nend\nf()", &["3 |   net.ipv6 = 1", "true or false"]),
+    ] {
+        let world = World::ready();
+        let told = world.configure(&format!("x = 1\n{line}\n")).unwrap_err() + "\n";
+        for word in words {
+            assert!(told.contains(word), "{line}: no '{word}' in\n{told}");
+        }
+    }
+}

@@ -7,6 +7,8 @@ use dns::Name;
 use crate::subnet::Subnet;
 use crate::{Refusal, Value};
 
+/// What a configuration may say.
+const KEYS: [&str; 3] = ["prefix", "rev_ttl", "exclude_subnets"];
 /// The prefix that is kept for this purpose (RFC 6052 §2.1).
 const WELL_KNOWN: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
 /// Octets of the prefix; the IPv4 address fills the rest (RFC 6052 §2.2).
@@ -51,6 +53,12 @@ impl Config {
 
     /// Reads a prefix, or a table.
     pub(super) fn read(value: &Value) -> Result<Config, Refusal> {
+        if let Value::Map(map) = value
+            && let Some(other) = map.keys().find(|key| !KEYS.contains(&key.as_str()))
+        {
+            let known = KEYS.join(", ");
+            return Err(Refusal::new(format!("[dns64] .{other} is not known; known are {known}")));
+        }
         let part = |key: &str| value.get(key).filter(|part| !part.is_nil());
         let prefix = match value {
             Value::Nil => None,

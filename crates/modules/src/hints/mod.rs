@@ -207,8 +207,11 @@ impl Module for Hints {
             }),
             "use_nodata" if first.is_nil() => return Ok(Value::Nil),
             "use_nodata" => {
-                self.shared.use_nodata.set(first.is_true());
-                Value::result(true)
+                let wanted = matches!(first, Value::Bool(_));
+                if wanted {
+                    self.shared.use_nodata.set(first.is_true());
+                }
+                Value::result(wanted)
             }
             _ => {
                 if let Some(ttl) = first.as_number()
