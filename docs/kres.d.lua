@@ -212,6 +212,9 @@ function worker.info() end
 ---@type number
 worker.pid = nil
 
+---read the configuration anew and take it over if it is good
+function worker.reload() end
+
 function worker.resolve(qname, qtype, qclass, options, finish, init) end
 
 function worker.resolve_pkt(pkt, options, finish, init) end

@@ -163,7 +163,7 @@ function M.run_file(path, name)
 		return false, M.show_source(err, text, name)
 	end
 	local place, at = '', nil
-	local ok, result = xpcall(chunk, function (e)
+	local ok, result = M.xpcall(chunk, function (e)
 		at = line_of(name)
 		if type(e) == 'string' and not e:find('\nstack traceback:', 1, true) then
 			local trace = M.traceback(2)

@@ -76,7 +76,7 @@ fn what_cannot_be_a_cache_is_refused() {
             ("cache = 5", "cache is a group of settings"),
             ("cache.get(5)", "expected 'cache.get(string name)'"),
             ("cache.get('bad..name')", "incorrect name passed"),
-            ("cache.checkpoint('x')", "expected 'checkpoint"),
+            ("cache.checkpoint('x')", "cache.checkpoint() takes"),
         ],
     );
     // All refused: the old one is still open.

@@ -293,7 +293,9 @@ fn a_wrong_line_is_shown_with_its_place() {
         "error occurred here (config filename:lineno is at the bottom, if config is involved):
 stack traceback:
 \tconfig:1: in main chunk
-ERROR: bind to 203.0.113.9@53: address in use",
+ERROR: bind to 203.0.113.9@53: address in use
+    1 | net.listen('203.0.113.9', 53)
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
     );
 }
 
@@ -326,7 +328,7 @@ fn every_error_shows_its_line_and_what_was_meant() {
         ("dofile('/no/such')", &["config:2: cannot open /no/such", "2 | dofile"]),
         ("error({ code = 5 })", &["config:2: ", "2 | error"]),
         ("trust_anchors.add('x')", &["config:2: ", "2 | trust_anchors.add('x')"]),
-        ("f(1,\n\n", &["config:4: ", "2 | f(1,"]),
+        ("f(1,\n\n", &["config:5: ", "2 | f(1,"]),
         ("local function f()\n  net.ipv6 = 1\nend\nf()", &["3 |   net.ipv6 = 1", "true or false"]),
     ] {
         let world = World::ready();
