@@ -26,6 +26,6 @@ pub use edns::{Edns, EdnsOption};
 pub use extended_error::ExtendedErrorCode;
 pub use header::{Header, Opcode, Rcode};
 pub use message::{Message, MessageFault, Question, RecordRef, Section};
-pub use name::{Name, NameFault};
+pub use name::{Name, NameFault, NameKey};
 pub use rrset::{Dump, Rdatas, Rrset};
 pub use rtype::{Class, Rtype};

@@ -10,11 +10,13 @@ use std::hash::{Hash, Hasher};
 
 use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, POINTERS_MAX};
 
+pub mod key;
 #[cfg(test)]
 mod tests;
 mod text;
 mod wire;
 
+pub use key::NameKey;
 pub(crate) use text::{escaped_byte, fmt_wire};
 pub(crate) use wire::Checked;
 pub use wire::{copy_name, names_equal_in, skip_name, uncompressed_end};
@@ -268,16 +270,7 @@ impl Name {
     /// and 1 inside labels are escaped, so byte order of keys is canonical order (RFC 4034 §6.1)
     /// and all names below one share its key as a prefix.
     pub fn lookup_format(&self, out: &mut Vec<u8>) {
-        for offset in self.label_offsets().iter().rev() {
-            for byte in self.label_at(*offset) {
-                match byte.to_ascii_lowercase() {
-                    0 => out.extend_from_slice(&[1, 1]),
-                    1 => out.extend_from_slice(&[1, 2]),
-                    other => out.push(other),
-                }
-            }
-            out.push(0);
-        }
+        out.extend_from_slice(NameKey::of(self).as_bytes());
     }
 
     /// Bytes that [`Name::lookup_format`] appends.

@@ -4,6 +4,8 @@
 //! between two counts is ours.
 #![expect(clippy::expect_used, reason = "a broken benchmark should stop")]
 
+mod chains;
+
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use xtask::counts::{Scenario, main as run};
 const STORE_BYTES: u64 = 64 << 20;
 const ROOT: [u8; 4] = [198, 51, 100, 1];
 const SERVER: [u8; 4] = [192, 0, 2, 1];
+/// Questions that one turn of the event loop takes when there are enough of them.
+const BATCH: usize = 32;
 
 fn main() {
     run(&[
@@ -25,6 +29,15 @@ fn main() {
         Scenario { name: "resolve.hit.store", repeat: hit_store },
         Scenario { name: "resolve.miss.known-zone", repeat: miss_known_zone },
         Scenario { name: "resolve.miss.new-zone", repeat: miss_new_zone },
+        Scenario { name: "resolve.synthesis.nsec", repeat: |n| synthesis(chains::NSEC, false, n) },
+        Scenario {
+            name: "resolve.synthesis.nsec3",
+            repeat: |n| synthesis(chains::NSEC3, false, n),
+        },
+        Scenario {
+            name: "resolve.synthesis.nsec-proofs",
+            repeat: |n| synthesis(chains::NSEC, true, n),
+        },
     ]);
 }
 
@@ -72,6 +85,29 @@ fn miss_new_zone(repetitions: usize) {
     }
 }
 
+/// A name that does not exist and that nobody has asked for yet, denied by what the store has
+/// (RFC 8198), in batches as the event loop takes them.
+fn synthesis(zone: &str, with_proofs: bool, repetitions: usize) {
+    let (mut world, _folder) = World::with_chains();
+    let zone = name(zone);
+    for number in 0..repetitions {
+        let wire = question(&chains::made_up(&zone, number), with_proofs);
+        let now = world.tick();
+        world.resolver.handle_request(now, client(), black_box(&wire));
+        match world.resolver.poll_action() {
+            Some(Action::Respond { wire, .. }) => {
+                assert_eq!(wire[3] & 15, 3, "NXDOMAIN");
+                black_box(wire);
+            }
+            other => panic!("asked somebody: {other:?}"),
+        }
+        if number % BATCH == 0 {
+            world.resolver.end_turn(now);
+        }
+    }
+    assert_eq!(world.resolver.counters().synthesized, repetitions as u64);
+}
+
 /// A resolver and the two servers it knows.
 struct World {
     resolver: Resolver,
@@ -80,14 +116,15 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let settings = Settings {
-            ipv6: false,
-            root_hints: Arc::new(vec![(name("root."), vec![IpAddr::from(ROOT)])]),
-            ..Settings::default()
-        };
-        let parts = ResolverParts::in_memory(settings, [7; 32], STORE_BYTES).expect("a store");
-        let now = Now { mono: Mono(1_000_000_000), unix: UnixTime(1_700_000_000_000) };
-        World { resolver: Resolver::new(parts), now }
+        let parts = ResolverParts::in_memory(settings(), [7; 32], STORE_BYTES).expect("a store");
+        World { resolver: Resolver::new(parts), now: START }
+    }
+
+    /// With zones in the store of which all is known.
+    fn with_chains() -> (World, chains::Folder) {
+        let (cache, folder) = chains::store(START.unix.seconds());
+        let parts = ResolverParts { settings: chains::settings(settings()), seed: [7; 32], cache };
+        (World { resolver: Resolver::new(parts), now: START }, folder)
     }
 
     /// The next turn, ten microseconds later.
@@ -115,6 +152,16 @@ impl World {
                 Action::Cancel { .. } | Action::Drop { .. } | Action::Mirror { .. } => {}
             }
         }
+    }
+}
+
+const START: Now = Now { mono: Mono(1_000_000_000), unix: UnixTime(1_700_000_000_000) };
+
+fn settings() -> Settings {
+    Settings {
+        ipv6: false,
+        root_hints: Arc::new(vec![(name("root."), vec![IpAddr::from(ROOT)])]),
+        ..Settings::default()
     }
 }
 
@@ -153,12 +200,16 @@ fn sets(address: SocketAddr, question: &Question) -> Vec<(Section, Rrset)> {
 }
 
 fn query(name: &Name) -> Vec<u8> {
+    question(name, false)
+}
+
+fn question(name: &Name, dnssec_ok: bool) -> Vec<u8> {
     let mut header = Header { id: 7, ..Header::default() };
     header.set_rd(true);
     let mut wire = Vec::new();
     let mut composer = Composer::new(&mut wire, header, 512);
     composer.question(name, Rtype::A, Class::IN).expect("room");
-    composer.finish(Some(&OptRecord::new(1232, false)));
+    composer.finish(Some(&OptRecord::new(1232, dnssec_ok)));
     wire
 }
 

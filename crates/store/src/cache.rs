@@ -11,6 +11,7 @@ pub mod entry;
 pub mod export;
 pub mod fleet;
 pub mod key;
+pub mod lent;
 pub mod rank;
 pub mod server;
 #[cfg(test)]
@@ -20,13 +21,13 @@ pub mod worth;
 
 use std::ops::ControlFlow;
 
-use dns::{Class, Name, Rdatas, Rrset, Rtype};
+use dns::{Class, Name, NameKey, Rdatas, Rrset, Rtype};
 
 use crate::kv::{Kv, StoreError};
 use crate::limits::{ENTRY_BYTES_MAX, LISTED_MAX, NEGATIVE_TTL_MAX, PROOFS_MAX};
-use denial::Chains;
 use entry::{Body, Entry, Head, SignedSet, put_varint, take_part, take_varint};
 use key::Slot;
+use lent::Apex;
 pub use rank::Rank;
 
 /// Stands for "no such name" among the types of an apex slot.
@@ -71,8 +72,6 @@ pub struct ApexHit {
     pub dname: Option<Hit>,
     /// The name, and so everything below it, does not exist (RFC 8020).
     pub nxdomain: Option<Hit>,
-    /// The name is the apex of a zone of which proofs of absence are kept.
-    pub chains: Chains,
 }
 
 /// The cache of one worker. Other workers may share the store below it.
@@ -133,23 +132,16 @@ impl Cache {
             return None;
         }
         let value = self.kv.get(&self.key)?;
-        let hit = match slot {
-            Slot::Exact(_) => live(value, now, stale),
-            Slot::Apex => live(find_in_apex(value, rtype)?, now, stale),
-            // No type lives there by itself.
-            Slot::Nsec | Slot::Nsec3 => None,
-        };
+        let part = if slot == Slot::Apex { find_in_apex(value, rtype)? } else { value };
         // What was cut off while it was copied is not what was vouched for.
-        hit.filter(|_| self.kv.is_intact())
+        lent::hit(part, now, stale).filter(|_| self.kv.is_intact())
     }
 
     /// Delegation, aliases and absence at exactly this name, in one read.
     pub fn peek_apex(&mut self, now: u64, name: &Name, stale: u32) -> ApexHit {
-        if !key::write(name, Slot::Apex, &mut self.key) {
-            return ApexHit::default();
-        }
-        let hit = self.kv.get(&self.key).map(|value| apex_hit(value, now, stale));
-        hit.filter(|_| self.kv.is_intact()).unwrap_or_default()
+        let mut reader = self.reader(now);
+        let apex = reader.apex_stale(NameKey::of(name).as_bytes(), stale);
+        apex.map(Apex::to_hit).filter(|_| reader.is_intact()).unwrap_or_default()
     }
 
     /// Walks from `name` to the root and hands what is known at each name to `visit` until that
@@ -161,16 +153,16 @@ impl Cache {
         stale: u32,
         mut visit: impl FnMut(&Name, ApexHit) -> bool,
     ) {
-        let mut at = name.clone();
-        loop {
-            let hit = self.peek_apex(now, &at, stale);
-            if !visit(&at, hit) {
+        let key = NameKey::of(name);
+        let mut reader = self.reader(now);
+        let mut at = Some(name.clone());
+        for place in key.ancestors() {
+            let Some(name) = &at else { return };
+            let hit = reader.apex_stale(place, stale).map(Apex::to_hit);
+            if !visit(name, hit.filter(|_| reader.is_intact()).unwrap_or_default()) {
                 return;
             }
-            match at.parent() {
-                Some(parent) => at = parent,
-                None => return,
-            }
+            at = name.parent();
         }
     }
 
@@ -361,16 +353,6 @@ fn keeps(old: &[u8], new: &Entry, now: u64) -> bool {
     Head::read(old).is_some_and(|old| old.left(now) > 0 && old.rank.trust() > new.rank.trust())
 }
 
-fn live(value: &[u8], now: u64, stale: u32) -> Option<Hit> {
-    let left = Head::read(value)?.left(now);
-    // The last second counts: a TTL of zero is good for the moment.
-    if left < -i64::from(stale) {
-        return None;
-    }
-    let entry = Entry::decode(value)?;
-    Some(Hit { body: entry.body, rank: entry.rank, ttl_left: left, life: entry.ttl })
-}
-
 /// The parts of an apex value.
 fn apex_parts(mut value: &[u8]) -> impl Iterator<Item = (Rtype, &[u8])> {
     std::iter::from_fn(move || {
@@ -411,22 +393,3 @@ fn replace_in_apex(value: &[u8], rtype: Rtype, new: &[u8], now: u64) -> Vec<u8> 
 /// Seconds that expired parts of an apex are kept for serving stale (RFC 8767 §5: one to three
 /// days).
 const STALE_KEPT: i64 = 3 * 24 * 3600;
-
-fn apex_hit(value: &[u8], now: u64, stale: u32) -> ApexHit {
-    let mut hit = ApexHit::default();
-    for (rtype, part) in apex_parts(value) {
-        let place = match rtype {
-            Rtype::NS => &mut hit.ns,
-            Rtype::CNAME => &mut hit.cname,
-            Rtype::DNAME => &mut hit.dname,
-            NX => &mut hit.nxdomain,
-            Rtype::NSEC | Rtype::NSEC3 => {
-                hit.chains.read_part(rtype, part, now);
-                continue;
-            }
-            _ => continue,
-        };
-        *place = live(part, now, stale);
-    }
-    hit
-}

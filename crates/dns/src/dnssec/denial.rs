@@ -72,7 +72,8 @@ pub fn prove_nxdomain(
     budget: &mut Budget,
 ) -> Result<Proven, DenialFault> {
     concerns(zone, name)?;
-    if let Ok(proven) = nsec::Nsecs::new(zone, sets).nxdomain(name) {
+    let by_nsec = nsec::Nsecs::new(zone, sets).map(|nsecs| nsecs.nxdomain(name));
+    if let Some(Ok(proven)) = by_nsec {
         return Ok(proven);
     }
     if !has_nsec3(sets) {
@@ -90,7 +91,8 @@ pub fn prove_no_data(
     budget: &mut Budget,
 ) -> Result<Proven, DenialFault> {
     concerns(zone, name)?;
-    if let Ok(proven) = nsec::Nsecs::new(zone, sets).no_data(name, rtype) {
+    let by_nsec = nsec::Nsecs::new(zone, sets).map(|nsecs| nsecs.no_data(name, rtype));
+    if let Some(Ok(proven)) = by_nsec {
         return Ok(proven);
     }
     if !has_nsec3(sets) {
@@ -108,7 +110,8 @@ pub fn prove_expansion(
     budget: &mut Budget,
 ) -> Result<Proven, DenialFault> {
     concerns(zone, name)?;
-    if let Ok(proven) = nsec::Nsecs::new(zone, sets).expansion(name, labels) {
+    let by_nsec = nsec::Nsecs::new(zone, sets).map(|nsecs| nsecs.expansion(name, labels));
+    if let Some(Ok(proven)) = by_nsec {
         return Ok(proven);
     }
     if !has_nsec3(sets) {
@@ -125,7 +128,8 @@ pub fn prove_no_ds(
     budget: &mut Budget,
 ) -> Result<NoDs, DenialFault> {
     concerns(zone, name)?;
-    if let Ok(found) = nsec::Nsecs::new(zone, sets).no_ds(name) {
+    let by_nsec = nsec::Nsecs::new(zone, sets).map(|nsecs| nsecs.no_ds(name));
+    if let Some(Ok(found)) = by_nsec {
         return Ok(found);
     }
     if !has_nsec3(sets) {

@@ -5,7 +5,7 @@
 //! items of [`crate::Rdatas`]).
 
 use super::bitmap::TypeBitmap;
-use crate::name::{Name, uncompressed_end};
+use crate::name::{Name, NameKey, uncompressed_end};
 use crate::rtype::Rtype;
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -191,16 +191,15 @@ impl<'a> DsView<'a> {
 /// NSEC (RFC 4034 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NsecView<'a> {
-    rdata: &'a [u8],
-    next_end: usize,
+    next: &'a [u8],
+    types: TypeBitmap<'a>,
 }
 
 impl<'a> NsecView<'a> {
     /// `None` if next name or bitmap are malformed.
     pub fn new(rdata: &'a [u8]) -> Option<NsecView<'a>> {
-        let next_end = uncompressed_end(rdata, 0)?;
-        TypeBitmap::new(&rdata[next_end..])?;
-        Some(NsecView { rdata, next_end })
+        let (next, bitmap) = rdata.split_at_checked(uncompressed_end(rdata, 0)?)?;
+        Some(NsecView { next, types: TypeBitmap::new(bitmap)? })
     }
 
     /// The next owner in canonical order, or the apex.
@@ -208,19 +207,24 @@ impl<'a> NsecView<'a> {
         owned(self.next_wire())
     }
 
+    /// The same as a key.
+    pub fn next_key(&self) -> NameKey {
+        NameKey::of_checked_wire(self.next)
+    }
+
     /// The next owner in wire form, case as received.
     pub fn next_wire(&self) -> &'a [u8] {
-        &self.rdata[..self.next_end]
+        self.next
     }
 
     /// The types at the owner.
     pub fn types(&self) -> TypeBitmap<'a> {
-        TypeBitmap::new(&self.rdata[self.next_end..]).unwrap_or_default()
+        self.types
     }
 
     /// Is the type present at the owner?
     pub fn has_type(&self, rtype: Rtype) -> bool {
-        self.types().contains(rtype)
+        self.types.contains(rtype)
     }
 }
 

@@ -96,6 +96,7 @@ impl Layer for CacheLayer {
 #[derive(Clone, Copy)]
 struct Standard {
     checking_disabled: bool,
+    is_stub: bool,
     is_covered: bool,
     is_address: bool,
 }
@@ -104,8 +105,10 @@ impl Standard {
     fn of(ctx: &QueryContext<'_>) -> Standard {
         let query = &*ctx.query;
         let anchors = &ctx.core.settings.trust_anchors;
+        let is_stub = iterate::is_stub(ctx);
         Standard {
-            checking_disabled: query.flags.contains(QueryFlags::DNSSEC_CD) || iterate::is_stub(ctx),
+            checking_disabled: query.flags.contains(QueryFlags::DNSSEC_CD) || is_stub,
+            is_stub,
             is_covered: anchors.closest_for(&query.name, query.rtype).is_some(),
             is_address: matches!(query.purpose, Purpose::Address { .. }),
         }

@@ -72,7 +72,7 @@ pub(crate) struct Head {
     pub(crate) stored: u32,
     pub(crate) ttl: u32,
     /// The body is the data of a single record and nothing else.
-    lone: bool,
+    pub(crate) lone: bool,
 }
 
 impl Head {

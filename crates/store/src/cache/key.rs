@@ -46,6 +46,13 @@ pub fn write(name: &Name, slot: Slot, key: &mut Vec<u8>) -> bool {
     finish(slot, key)
 }
 
+/// The same for the name with this lookup format.
+pub(crate) fn write_at(lookup: &[u8], slot: Slot, key: &mut Vec<u8>) -> bool {
+    key.clear();
+    key.extend_from_slice(lookup);
+    finish(slot, key)
+}
+
 /// Ends a key that holds a lookup format.
 pub(crate) fn finish(slot: Slot, key: &mut Vec<u8>) -> bool {
     key.push(0);
@@ -62,30 +69,30 @@ pub(crate) fn finish(slot: Slot, key: &mut Vec<u8>) -> bool {
     key.len() <= KEY_BYTES_MAX
 }
 
-/// Writes the key of the NSEC at `owner`, a name of the zone. Returns the length of what all NSECs
-/// of the zone begin with; `None` if the key is too long.
-pub(crate) fn write_nsec(zone: &Name, owner: &Name, key: &mut Vec<u8>) -> Option<usize> {
+/// Writes the key of the NSEC at the name with the lookup format `owner`, of which the zone's apex
+/// has the first `apex` bytes. Returns the length of what all NSECs of the zone begin with; `None` if
+/// the key is too long.
+pub(crate) fn write_nsec(apex: usize, owner: &[u8], key: &mut Vec<u8>) -> Option<usize> {
+    let (zone, below) = owner.split_at_checked(apex)?;
     key.clear();
-    let apex = zone.lookup_length();
-    owner.lookup_format(key);
     // The names of a zone sort behind its apex with what is left of their lookup format.
-    key.splice(apex..apex, [0, b'D']);
+    key.extend_from_slice(zone);
+    key.extend_from_slice(&[0, b'D']);
+    key.extend_from_slice(below);
     (key.len() <= KEY_BYTES_MAX).then_some(apex + 2)
 }
 
-/// Writes what the keys of all NSEC3 of a zone with these parameters begin with. Returns its length;
-/// `None` if the key is too long.
+/// Writes what the keys of all NSEC3 of the zone with the lookup format `zone` with these parameters
+/// begin with. Returns its length; `None` if the key is too long.
 pub(crate) fn write_nsec3(
-    zone: &Name,
-    parameters: &Nsec3Parameters,
+    zone: &[u8],
+    parameters: &Nsec3Parameters<'_>,
     key: &mut Vec<u8>,
 ) -> Option<usize> {
-    key.clear();
-    zone.lookup_format(key);
-    finish(Slot::Nsec3, key);
+    write_at(zone, Slot::Nsec3, key);
     key.extend_from_slice(&parameters.iterations.to_be_bytes());
     key.push(u8::try_from(parameters.salt.len()).ok()?);
-    key.extend_from_slice(&parameters.salt);
+    key.extend_from_slice(parameters.salt);
     (key.len() + HASH_LEN <= KEY_BYTES_MAX).then_some(key.len())
 }
 

@@ -103,7 +103,8 @@ fn any_bytes_decode_or_not_without_harm() {
         bytes.truncate(10);
         bytes.extend_from_slice(&[tail; 40]);
         let _ = Entry::decode(&bytes);
-        let _ = apex_hit(&bytes, NOW, 0);
+        let _ = lent::hit(&bytes, NOW, 0);
+        let _ = Apex::new(&bytes, NOW, 0).to_hit();
     }
 }
 

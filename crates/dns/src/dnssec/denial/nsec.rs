@@ -1,28 +1,38 @@
 //! Proofs by NSEC (RFC 4034 §4, RFC 4035 §5.4, RFC 6840 §4).
 
+use smallvec::SmallVec;
+
 use super::{DenialFault, NoDs, Proven};
 use crate::limits::DENIALS_MAX;
-use crate::name::Name;
+use crate::name::key::count_labels;
+use crate::name::{Name, NameKey};
 use crate::rdata::view::NsecView;
 use crate::rrset::Rrset;
 use crate::rtype::Rtype;
 
-/// One NSEC: a name that exists, its types, and the next name that exists.
+/// One NSEC: a name that exists, its types, and the next name that exists. Names are keys, since all
+/// that is done with them is comparing.
 pub struct Nsec<'a> {
-    pub owner: &'a Name,
-    pub next: Name,
-    pub view: NsecView<'a>,
+    owner: NameKey,
+    next: NameKey,
+    view: NsecView<'a>,
 }
 
 impl<'a> Nsec<'a> {
     /// The NSEC of a set; `None` if it does not lie inside the zone with both ends.
-    pub fn new(zone: &Name, set: &'a Rrset) -> Option<Nsec<'a>> {
-        if set.rtype != Rtype::NSEC || !set.owner.is_at_or_below(zone) {
+    pub fn of_set(zone: &NameKey, set: &'a Rrset) -> Option<Nsec<'a>> {
+        if set.rtype != Rtype::NSEC {
             return None;
         }
-        let view = NsecView::new(set.rdatas.iter().next()?)?;
-        let next = view.next();
-        next.is_at_or_below(zone).then_some(Nsec { owner: &set.owner, next, view })
+        Nsec::new(zone, NameKey::of(&set.owner), set.rdatas.iter().next()?)
+    }
+
+    /// The same from owner and rdata.
+    pub fn new(zone: &NameKey, owner: NameKey, rdata: &'a [u8]) -> Option<Nsec<'a>> {
+        let view = NsecView::new(rdata)?;
+        let next = view.next_key();
+        let is_inside = owner.is_at_or_below(zone) && next.is_at_or_below(zone);
+        is_inside.then_some(Nsec { owner, next, view })
     }
 
     /// Is it of the parent's side of a delegation?
@@ -32,9 +42,9 @@ impl<'a> Nsec<'a> {
 
     /// Does `name` lie strictly between owner and next name, in a zone where the last NSEC points
     /// back to the apex?
-    pub fn covers(&self, name: &Name) -> bool {
-        let above_owner = name > self.owner;
-        if *self.owner < self.next {
+    pub fn covers(&self, name: &NameKey) -> bool {
+        let above_owner = *name > self.owner;
+        if self.owner < self.next {
             above_owner && *name < self.next
         } else {
             // The last NSEC of the zone; `next` is the apex.
@@ -44,17 +54,23 @@ impl<'a> Nsec<'a> {
 
     /// Does it show that `name` has no records? Not so below a delegation or a DNAME, where other
     /// rules apply (RFC 6840 §4.1), and not if `name` is an empty non-terminal.
-    pub fn denies(&self, name: &Name) -> bool {
+    pub fn denies(&self, name: &NameKey) -> bool {
         self.covers(name)
             && !self.next.is_below(name)
-            && !(name.is_below(self.owner)
+            && !(name.is_below(&self.owner)
                 && (self.is_delegation() || self.view.has_type(Rtype::DNAME)))
     }
 
-    /// Labels of the closest encloser of a name that this NSEC denies: it shares them with one of
-    /// the two existing names.
-    pub fn closest_encloser_labels(&self, name: &Name) -> usize {
-        name.common_labels(self.owner).max(name.common_labels(&self.next))
+    /// Is `name` an empty non-terminal, with the next name below it?
+    pub fn shows_empty(&self, name: &NameKey) -> bool {
+        self.covers(name) && self.next.is_below(name)
+    }
+
+    /// The closest encloser of a name that this NSEC denies, as a key: the name shares it with one
+    /// of the two existing names.
+    pub fn closest_encloser<'n>(&self, name: &'n NameKey) -> &'n [u8] {
+        let (one, other) = (name.common_ancestor(&self.owner), name.common_ancestor(&self.next));
+        if one.len() > other.len() { one } else { other }
     }
 
     /// May it say that its owner has no `rtype`? The parent's side speaks about DS only, the
@@ -71,29 +87,33 @@ impl<'a> Nsec<'a> {
 
 /// The NSECs of a message.
 pub struct Nsecs<'a> {
-    list: Vec<Nsec<'a>>,
+    list: SmallVec<[Nsec<'a>; 3]>,
 }
 
 impl<'a> Nsecs<'a> {
-    /// Collects the usable ones.
-    pub fn new(zone: &Name, sets: &[&'a Rrset]) -> Nsecs<'a> {
-        let list = sets.iter().filter_map(|set| Nsec::new(zone, set)).take(DENIALS_MAX).collect();
-        Nsecs { list }
+    /// Collects the usable ones; `None` if there is none.
+    pub fn new(zone: &Name, sets: &[&'a Rrset]) -> Option<Nsecs<'a>> {
+        if !sets.iter().any(|set| set.rtype == Rtype::NSEC) {
+            return None;
+        }
+        let zone = NameKey::of(zone);
+        let usable = sets.iter().filter_map(|set| Nsec::of_set(&zone, set));
+        Some(Nsecs { list: usable.take(DENIALS_MAX).collect() }).filter(|all| !all.list.is_empty())
     }
 
-    fn denying(&self, name: &Name) -> Option<&Nsec<'a>> {
+    fn denying(&self, name: &NameKey) -> Option<&Nsec<'a>> {
         self.list.iter().find(|nsec| nsec.denies(name))
     }
 
-    fn at(&self, name: &Name) -> Option<&Nsec<'a>> {
-        self.list.iter().find(|nsec| nsec.owner == name)
+    fn at(&self, name: &NameKey) -> Option<&Nsec<'a>> {
+        self.list.iter().find(|nsec| nsec.owner == *name)
     }
 
     /// See [`super::prove_nxdomain`].
     pub fn nxdomain(&self, name: &Name) -> Result<Proven, DenialFault> {
-        let denying = self.denying(name).ok_or(DenialFault::Missing)?;
-        let encloser = name.suffix(denying.closest_encloser_labels(name));
-        match encloser.wildcard_child() {
+        let name = NameKey::of(name);
+        let denying = self.denying(&name).ok_or(DenialFault::Missing)?;
+        match NameKey::wildcard_below(denying.closest_encloser(&name)) {
             Some(wildcard) if self.denying(&wildcard).is_none() => Err(DenialFault::Missing),
             _ => Ok(Proven { opt_out: false }),
         }
@@ -101,19 +121,18 @@ impl<'a> Nsecs<'a> {
 
     /// See [`super::prove_no_data`].
     pub fn no_data(&self, name: &Name, rtype: Rtype) -> Result<Proven, DenialFault> {
+        let name = NameKey::of(name);
         let proven = Ok(Proven { opt_out: false });
-        if self.list.iter().any(|nsec| nsec.owner == name && nsec.lacks(rtype)) {
+        if self.at(&name).is_some_and(|nsec| nsec.lacks(rtype)) {
             return proven;
         }
-        // An empty non-terminal: the next name lies below it.
-        if self.list.iter().any(|nsec| nsec.covers(name) && nsec.next.is_below(name)) {
+        if self.list.iter().any(|nsec| nsec.shows_empty(&name)) {
             return proven;
         }
         // A wildcard without the type (RFC 4035 §3.1.3.4).
-        let denying = self.denying(name).ok_or(DenialFault::Missing)?;
-        let encloser = name.suffix(denying.closest_encloser_labels(name));
-        let wildcard = encloser.wildcard_child().ok_or(DenialFault::Missing)?;
-        match self.at(&wildcard) {
+        let denying = self.denying(&name).ok_or(DenialFault::Missing)?;
+        let wildcard = NameKey::wildcard_below(denying.closest_encloser(&name));
+        match wildcard.and_then(|wildcard| self.at(&wildcard)) {
             Some(nsec) if nsec.lacks(rtype) => proven,
             _ => Err(DenialFault::Missing),
         }
@@ -121,8 +140,9 @@ impl<'a> Nsecs<'a> {
 
     /// See [`super::prove_expansion`].
     pub fn expansion(&self, name: &Name, labels: u8) -> Result<Proven, DenialFault> {
-        let denying = self.denying(name).ok_or(DenialFault::Missing)?;
-        if denying.closest_encloser_labels(name) > usize::from(labels) {
+        let name = NameKey::of(name);
+        let denying = self.denying(&name).ok_or(DenialFault::Missing)?;
+        if count_labels(denying.closest_encloser(&name)) > usize::from(labels) {
             return Err(DenialFault::Missing);
         }
         Ok(Proven { opt_out: false })
@@ -130,16 +150,17 @@ impl<'a> Nsecs<'a> {
 
     /// See [`super::prove_no_ds`].
     pub fn no_ds(&self, name: &Name) -> Result<NoDs, DenialFault> {
-        if let Some(nsec) = self.at(name) {
+        let name = NameKey::of(name);
+        if let Some(nsec) = self.at(&name) {
             if !nsec.lacks(Rtype::DS) {
                 return Err(DenialFault::Missing);
             }
             return Ok(if nsec.view.has_type(Rtype::NS) { NoDs::Unsigned } else { NoDs::NotACut });
         }
-        if self.list.iter().any(|nsec| nsec.covers(name) && nsec.next.is_below(name)) {
+        if self.list.iter().any(|nsec| nsec.shows_empty(&name)) {
             return Ok(NoDs::NotACut);
         }
-        if self.denying(name).is_some() {
+        if self.denying(&name).is_some() {
             return Ok(NoDs::NoName);
         }
         Err(DenialFault::Missing)

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::{DenialFault, NoDs, Proven};
 use crate::dnssec::budget::Budget;
 use crate::dnssec::crypto::{nsec3_blocks, nsec3_hash};
-use crate::dnssec::nsec3::{HASH_LEN, hash_from_label};
+use crate::dnssec::nsec3::{HASH_LEN, LABEL_LEN, hash_from_label};
 use crate::limits::{DENIALS_MAX, NSEC3_ITERATIONS_MAX};
 use crate::name::Name;
 use crate::rdata::view::Nsec3View;
@@ -26,14 +26,19 @@ impl<'a> Nsec3<'a> {
     /// The NSEC3 of a set; `None` if it is not one of the zone's or has an unknown algorithm or
     /// unknown flags, which must be ignored (RFC 5155 §8.1, §8.2).
     pub fn new(zone: &Name, set: &'a Rrset) -> Option<Nsec3<'a>> {
-        if set.rtype != Rtype::NSEC3 || set.owner.parent().as_ref() != Some(zone) {
+        let is_child = set.owner.len() == zone.len() + 1 + LABEL_LEN && set.owner.is_below(zone);
+        if set.rtype != Rtype::NSEC3 || !is_child {
             return None;
         }
-        let view = Nsec3View::new(set.rdatas.iter().next()?)?;
+        Nsec3::of_hash(hash_from_label(set.owner.labels().next()?)?, set.rdatas.iter().next()?)
+    }
+
+    /// The same from the hash that its owner stands for, below the zone, and the rdata.
+    pub fn of_hash(hash: [u8; HASH_LEN], rdata: &'a [u8]) -> Option<Nsec3<'a>> {
+        let view = Nsec3View::new(rdata)?;
         if view.hash_algorithm() != SHA1 || view.flags() & !Nsec3View::OPT_OUT != 0 {
             return None;
         }
-        let hash = hash_from_label(set.owner.labels().next()?)?;
         Some(Nsec3 { hash, next: view.next_hash().try_into().ok()?, view })
     }
 

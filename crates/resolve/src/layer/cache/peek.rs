@@ -1,12 +1,12 @@
 //! Looking for an answer: at the name, at the aliases and absences above it, and at last in what the
 //! zone's proofs of absence say.
 
-use dns::{Name, Rcode, Rdatas, Rrset, Rtype};
-use store::cache::denial::Chains;
+use dns::{Name, NameKey, Rcode, Rdatas, Rrset, Rtype};
 use store::cache::entry::{Body, SignedSet};
-use store::cache::{ApexHit, Hit, Rank};
+use store::cache::lent::{Apex, Lent};
+use store::cache::{Hit, Rank};
 
-use super::super::{QueryContext, iterate};
+use super::super::QueryContext;
 use super::Standard;
 use super::synthesis::{self, Question};
 use crate::query::{KnownCut, Outcome};
@@ -15,82 +15,91 @@ use crate::reply::{Reply, Source};
 /// What the store says about the current query. If that is nothing, the zone cuts that were passed
 /// are noted down for whoever has to ask.
 pub(super) fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
-    let now = ctx.now.unix.seconds();
-    let (name, rtype) = (ctx.query.name.clone(), ctx.query.rtype);
     let standard = Standard::of(ctx);
-    if let Some(hit) = ctx.core.cache.peek(now, &name, rtype)
-        && standard.admits(hit.rank)
+    let with_proofs = sees_proofs(ctx);
+    let (name, rtype) = (&ctx.query.name, ctx.query.rtype);
+    let key = NameKey::of(name);
+    let mut reader = ctx.core.cache.reader(ctx.now.unix.seconds());
+    if let Some(lent) = reader.find(&key, rtype)
+        && standard.admits(lent.rank())
+        && let Some(hit) = lent.to_hit()
         && has_soa(&hit)
     {
-        return Some(from_hit(hit, &name, rtype));
+        return Some(from_hit(hit, name, rtype));
     }
-    let mut found = None;
+    let good = |lent: Option<Lent<'_>>| {
+        lent.filter(|lent| lent.rank().is_auth() && standard.admits(lent.rank()))?.to_hit()
+    };
     let mut cuts = Vec::new();
-    let mut zone = None;
-    let is_good = |hit: &Hit| hit.rank.is_auth() && standard.admits(hit.rank);
-    ctx.core.cache.walk(now, &name, 0, |at, mut apex| {
-        note_zone(&mut zone, at, &mut apex, &name, rtype);
-        if at == &name {
-            let cname = apex.cname.filter(|hit| rtype != Rtype::CNAME && is_good(hit));
-            found = cname.and_then(|hit| alias(hit, at, (&name, rtype), Rtype::CNAME));
-        } else {
-            let dname = apex.dname.filter(is_good);
-            found = dname.and_then(|hit| alias(hit, at, (&name, rtype), Rtype::DNAME));
+    let mut is_zone_known = false;
+    // From the name to the root.
+    for (wire, at) in name.suffixes().zip(key.ancestors()) {
+        let Some(apex) = reader.apex(at) else { continue };
+        let is_start = wire.len() == name.len();
+        let alias_type = if is_start { Rtype::CNAME } else { Rtype::DNAME };
+        if !(is_start && rtype == Rtype::CNAME)
+            && let Some(hit) = good(apex.find(alias_type))
+            && let Some(found) = alias(hit, wire, (name, rtype), alias_type)
+        {
+            return Some(found);
         }
-        if found.is_none() {
-            // RFC 8020 §2: what is below a name that does not exist does not exist either.
-            found = apex.nxdomain.filter(is_good).map(|hit| from_hit(hit, &name, rtype));
+        // RFC 8020 §2: what is below a name that does not exist does not exist either.
+        if let Some(hit) = good(apex.nxdomain()) {
+            return Some(from_hit(hit, name, rtype));
         }
-        if let Some(Body::Records { rdatas, .. }) = apex.ns.map(|hit| hit.body) {
-            cuts.push(KnownCut { name: at.clone(), servers: rdatas });
+        let ns = apex.find(Rtype::NS).and_then(|lent| lent.records());
+        if !is_zone_known && is_zone(&apex, ns.is_some(), is_start, rtype) {
+            is_zone_known = true;
+            let question = Question { name, zone: wire, key: &key, zone_key: at, rtype };
+            // What no anchor covers may be another zone of that name than the one that the proofs
+            // are of, and stubs are asked for what the rest of the world does not see.
+            if standard.is_covered
+                && !standard.is_stub
+                && let Some(found) = synthesis::find(&mut reader, &question, &apex.chains())
+                && let Some(reply) = found.into_reply(&question, with_proofs)
+            {
+                ctx.core.counters.synthesized += 1;
+                return Some(reply);
+            }
         }
-        found.is_none()
-    });
-    if found.is_some() {
-        return found;
+        if let Some(servers) = ns.and_then(|ns| ns.rdatas())
+            && let Ok(name) = Name::from_wire(wire)
+        {
+            cuts.push(KnownCut { name, servers });
+        }
     }
-    // What no anchor covers may be another zone of that name than the one that the proofs are of,
-    // and stubs are asked for what the rest of the world does not see.
-    if standard.is_covered
-        && !iterate::is_stub(ctx)
-        && let Some((zone, chains)) = zone
-    {
-        let question = Question { zone: &zone, name: &name, rtype };
-        found = synthesis::synthesize(&mut ctx.core.cache, now, &question, &chains);
-    }
-    match found {
-        Some(_) => ctx.core.counters.synthesized += 1,
-        None => ctx.query.known_cuts = Some(cuts),
-    }
-    found
+    ctx.query.known_cuts = Some(cuts);
+    None
 }
 
-/// Notes the zone that a name is in as far as the store knows: the first apex on the way up.
-fn note_zone(
-    zone: &mut Option<(Name, Chains)>,
-    at: &Name,
-    apex: &mut ApexHit,
-    name: &Name,
-    rtype: Rtype,
-) {
+/// Does anybody look at the proofs of a denial, and at signatures? The client only if it says so
+/// (RFC 4035 §3.2.1).
+fn sees_proofs(ctx: &QueryContext<'_>) -> bool {
+    let is_clients = ctx.query.is_for_client() && ctx.query.parent.is_none();
+    !is_clients || ctx.request.dnssec_ok()
+}
+
+/// Is a name on the way up from the name of a question the apex of the zone that the question is
+/// about, as far as the store knows?
+fn is_zone(apex: &Apex<'_>, has_ns: bool, is_start: bool, rtype: Rtype) -> bool {
     // DS belongs to the parent side of a cut (RFC 4035 §3.1.4.1).
-    let is_childs = rtype == Rtype::DS && at == name;
-    if zone.is_none() && !is_childs && (apex.ns.is_some() || !apex.chains.is_empty()) {
-        *zone = Some((at.clone(), std::mem::take(&mut apex.chains)));
-    }
+    let is_childs = rtype == Rtype::DS && is_start;
+    !is_childs && (has_ns || !apex.chains().is_empty())
 }
 
 /// Do the proofs that are kept say what a reply said about a question?
 pub(super) fn is_synthesizable(ctx: &mut QueryContext<'_>, name: &Name, rtype: Rtype) -> bool {
-    let now = ctx.now.unix.seconds();
-    let mut zone = None;
-    ctx.core.cache.walk(now, name, 0, |at, mut apex| {
-        note_zone(&mut zone, at, &mut apex, name, rtype);
-        zone.is_none()
-    });
-    let Some((zone, chains)) = zone else { return false };
-    let question = Question { zone: &zone, name, rtype };
-    synthesis::synthesize(&mut ctx.core.cache, now, &question, &chains).is_some()
+    let key = NameKey::of(name);
+    let mut reader = ctx.core.cache.reader(ctx.now.unix.seconds());
+    for (wire, at) in name.suffixes().zip(key.ancestors()) {
+        let Some(apex) = reader.apex(at) else { continue };
+        let has_ns = apex.find(Rtype::NS).is_some_and(|lent| lent.records().is_some());
+        if is_zone(&apex, has_ns, wire.len() == name.len(), rtype) {
+            let question = Question { name, zone: wire, key: &key, zone_key: at, rtype };
+            return synthesis::find(&mut reader, &question, &apex.chains()).is_some();
+        }
+    }
+    false
 }
 
 /// Is it more than what came with a referral? That answers nobody, the SOA is missing.
@@ -128,15 +137,16 @@ fn from_hit(hit: Hit, name: &Name, rtype: Rtype) -> (Reply, Outcome) {
     }
 }
 
-/// A reply made of a CNAME at the name or a DNAME above it.
+/// A reply made of a CNAME at the name or a DNAME above it; the owner in wire form.
 fn alias(
     hit: Hit,
-    owner: &Name,
+    owner: &[u8],
     (name, wanted): (&Name, Rtype),
     rtype: Rtype,
 ) -> Option<(Reply, Outcome)> {
     let ttl = u32::try_from(hit.ttl_left.max(0)).unwrap_or(0);
     let Body::Records { rdatas, signatures, proofs } = hit.body else { return None };
+    let owner = &Name::from_wire(owner).ok()?;
     let first = Name::from_wire(rdatas.iter().next()?).ok()?;
     let mut reply = Reply { rank: hit.rank, ..Reply::new(Source::Cache, Rcode::NOERROR) };
     let target = if rtype == Rtype::DNAME {
@@ -165,7 +175,7 @@ fn alias(
     Some((reply, outcome))
 }
 
-pub(super) fn signed_set(
+fn signed_set(
     owner: &Name,
     rtype: Rtype,
     ttl: u32,

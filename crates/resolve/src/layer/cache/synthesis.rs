@@ -1,24 +1,23 @@
 //! Answers that follow from validated proofs of absence: denials of names and types that nobody has
 //! asked for yet, and expansions of wildcards (RFC 8198).
 //!
-//! The store hands out the records of the zone's chain at or before a name, so the few that a proof
+//! The store lends the records of the zone's chain at or before a name, so the few that a proof
 //! needs are found by looking for them; the rules are the validator's (RFC 4035 §5.4, RFC 5155 §8).
-//! Whatever is not proven is asked for as usual.
+//! Whatever is not proven is asked for as usual. Nothing is copied before it is proven, and then only
+//! what the client gets to see.
 
 use dns::dnssec::crypto::{nsec3_blocks, nsec3_hash};
 use dns::dnssec::denial::nsec::Nsec;
 use dns::dnssec::denial::nsec3::Nsec3;
-use dns::dnssec::nsec3::HASH_LEN;
-use dns::dnssec::{Budget, denial};
+use dns::dnssec::nsec3::{HASH_LEN, hash_to_label};
 use dns::rdata::view::{RrsigView, SoaView};
-use dns::{Class, Name, Rcode, Rrset, Rtype};
+use dns::{Name, NameKey, Rcode, Rtype};
 use smallvec::SmallVec;
+use store::cache::Rank;
 use store::cache::denial::{Chains, Link, Nsec3Parameters};
-use store::cache::entry::{Body, SignedSet};
-use store::cache::{Cache, Hit, Rank};
+use store::cache::entry::SignedSet;
+use store::cache::lent::{Reader, Records};
 
-use super::super::validate;
-use super::peek::signed_set;
 use crate::limits::SYNTHESIS_HASH_BLOCKS_MAX;
 use crate::query::Outcome;
 use crate::reply::{Reply, Source};
@@ -26,147 +25,243 @@ use crate::reply::{Reply, Source};
 /// What is asked, and of which zone as far as the store knows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Question<'a> {
-    pub(super) zone: &'a Name,
+    /// The name in wire form, and the part of it that is the zone's.
     pub(super) name: &'a Name,
+    pub(super) zone: &'a [u8],
+    /// The same two as keys.
+    pub(super) key: &'a NameKey,
+    pub(super) zone_key: &'a [u8],
     pub(super) rtype: Rtype,
 }
 
-/// What the proofs say.
-struct Found {
-    outcome: Outcome,
-    /// What a wildcard was expanded to.
-    answer: Option<SignedSet>,
-    proofs: SmallVec<[SignedSet; 3]>,
-}
-
-impl Found {
-    fn denial(outcome: Outcome, proofs: impl IntoIterator<Item = SignedSet>) -> Option<Found> {
-        let mut distinct = SmallVec::<[SignedSet; 3]>::new();
-        for proof in proofs {
-            if !distinct.iter().any(|known| known.set.owner == proof.set.owner) {
-                distinct.push(proof);
-            }
-        }
-        Some(Found { outcome, answer: None, proofs: distinct })
+impl Question<'_> {
+    fn zone_name(&self) -> Option<Name> {
+        Name::from_wire(self.zone).ok()
     }
 }
 
-/// What follows from the proofs of a zone about a question; `None` if nothing does. `now` is in
-/// seconds since 1970.
-pub(super) fn synthesize(
-    cache: &mut Cache,
-    now: u64,
+/// What the proofs say, lent.
+pub(super) struct Found<'r> {
+    answer: Answer<'r>,
+    /// Type of the records that prove it.
+    chain: Rtype,
+    links: Links<'r>,
+}
+
+/// Three at most: closest encloser, next closer name, wildcard (RFC 5155 §7.2.1).
+type Links<'r> = SmallVec<[Link<'r>; 3]>;
+
+enum Answer<'r> {
+    NxDomain(Denial<'r>),
+    NoData(Denial<'r>),
+    /// What a wildcard is expanded to, and its type.
+    Expansion(Records<'r>, Rtype),
+}
+
+/// The validated SOA of the zone, and the TTL of negative answers that it asks for.
+struct Denial<'r> {
+    soa: Records<'r>,
+    minimum: u32,
+}
+
+/// What follows from the proofs of a zone about a question; `None` if nothing does.
+pub(super) fn find<'r>(
+    reader: &mut Reader<'r>,
     question: &Question<'_>,
-    chains: &Chains,
-) -> Option<(Reply, Outcome)> {
+    chains: &Chains<'r>,
+) -> Option<Found<'r>> {
     // A bitmap says nothing about these.
     if question.rtype.is_meta() || matches!(question.rtype, Rtype(0) | Rtype::RRSIG) {
         return None;
     }
-    let by_nsec = || chains.nsec.then_some(());
-    let found = match by_nsec().and_then(|()| by_nsec_chain(cache, now, question)) {
-        Some(found) => found,
-        None => {
-            // RFC 5155 §7.2: no proof is made of records with different parameters.
-            let mut chains = chains.nsec3.iter();
-            chains.find_map(|parameters| by_nsec3_chain(cache, now, question, parameters))?
+    if chains.nsec
+        && let Some(found) = by_nsec_chain(reader, question)
+    {
+        return Some(found);
+    }
+    // RFC 5155 §7.2: no proof is made of records with different parameters.
+    chains.nsec3().find_map(|parameters| by_nsec3_chain(reader, question, &parameters))
+}
+
+impl<'r> Found<'r> {
+    fn denial(
+        reader: &mut Reader<'r>,
+        question: &Question<'_>,
+        is_nxdomain: bool,
+        chain: Rtype,
+        links: &[Link<'r>],
+    ) -> Option<Found<'r>> {
+        let mut distinct = Links::new();
+        for link in links {
+            if !distinct.iter().any(|known| known.place == link.place) {
+                distinct.push(*link);
+            }
         }
-    };
-    compose(cache, now, question, found)
+        let zone = NameKey::below(question.zone_key, &[]);
+        let soa = reader.find(&zone, Rtype::SOA)?.records();
+        let soa = soa.filter(|soa| soa.rank.is_secure())?;
+        let minimum = SoaView::new(soa.first()?)?.minimum();
+        let denial = Denial { soa, minimum };
+        let answer = if is_nxdomain { Answer::NxDomain(denial) } else { Answer::NoData(denial) };
+        Some(Found { answer, chain, links: distinct })
+    }
+
+    fn expansion(
+        reader: &mut Reader<'r>,
+        question: &Question<'_>,
+        wildcard: &NameKey,
+        chain: Rtype,
+        covering: Link<'r>,
+    ) -> Option<Found<'r>> {
+        let (records, rtype) = expand(reader, question, wildcard)?;
+        let answer = Answer::Expansion(records, rtype);
+        Some(Found { answer, chain, links: SmallVec::from_iter([covering]) })
+    }
+
+    /// The reply: with the zone's SOA if it denies, and a TTL that all of it has. Proofs and
+    /// signatures are for those who check them.
+    pub(super) fn into_reply(
+        self,
+        question: &Question<'_>,
+        with_proofs: bool,
+    ) -> Option<(Reply, Outcome)> {
+        let zone = question.zone_name()?;
+        let mut ttl = self.links.iter().map(|link| link.records.ttl()).min().unwrap_or(0);
+        let rcode = match &self.answer {
+            Answer::NxDomain(_) => Rcode::NXDOMAIN,
+            _ => Rcode::NOERROR,
+        };
+        let mut reply = Reply { rank: Rank::SECURE, ..Reply::new(Source::Proofs, rcode) };
+        let outcome = match self.answer {
+            Answer::Expansion(records, rtype) => {
+                ttl = ttl.min(records.ttl());
+                let signed = records.to_signed(question.name.clone(), rtype, ttl, with_proofs)?;
+                reply.answer.push(signed);
+                if rtype == question.rtype {
+                    Outcome::Answer
+                } else {
+                    Outcome::Alias { target: Name::from_wire(records.first()?).ok()? }
+                }
+            }
+            Answer::NxDomain(Denial { soa, minimum }) | Answer::NoData(Denial { soa, minimum }) => {
+                // RFC 9077 §3, RFC 2308 §5.
+                ttl = ttl.min(soa.ttl()).min(minimum);
+                let proofs = if with_proofs { self.links.len() } else { 0 };
+                reply.authority.reserve_exact(1 + proofs);
+                reply.authority.push(soa.to_signed(zone.clone(), Rtype::SOA, ttl, with_proofs)?);
+                if rcode == Rcode::NXDOMAIN { Outcome::NxDomain } else { Outcome::NoData }
+            }
+        };
+        if with_proofs || cfg!(debug_assertions) {
+            let mut proofs: SmallVec<[SignedSet; 3]> = SmallVec::new();
+            for link in &self.links {
+                let owner = owner(&zone, question, self.chain, link)?;
+                proofs.push(link.records.to_signed(owner, self.chain, ttl, true)?);
+            }
+            debug_assert!(
+                !reply.answer.is_empty() || is_proven(&zone, question, &outcome, &proofs),
+                "{question:?} {outcome:?}"
+            );
+            if with_proofs {
+                reply.authority.extend(proofs);
+            }
+        }
+        Some((reply, outcome))
+    }
+}
+
+/// The owner of a record of a chain.
+fn owner(zone: &Name, question: &Question<'_>, chain: Rtype, link: &Link<'_>) -> Option<Name> {
+    if chain == Rtype::NSEC3 {
+        return zone.prepend(&hash_to_label(link.place.try_into().ok()?)).ok();
+    }
+    let key = NameKey::below(question.zone_key, link.place);
+    if key == *question.key {
+        return Some(question.name.clone());
+    }
+    Name::from_lookup_format(key.as_bytes())
+}
+
+/// The validator has to agree.
+fn is_proven(
+    zone: &Name,
+    &Question { name, rtype, .. }: &Question<'_>,
+    outcome: &Outcome,
+    proofs: &[SignedSet],
+) -> bool {
+    use dns::dnssec::{Budget, denial};
+    let sets: SmallVec<[&dns::Rrset; 3]> = proofs.iter().map(|proof| &proof.set).collect();
+    let hash_blocks = u32::MAX;
+    let budget = &mut Budget { operations: 0, work: 0, failures: 0, failed_work: 0, hash_blocks };
+    match outcome {
+        Outcome::NxDomain => denial::prove_nxdomain(zone, &sets, name, budget),
+        _ => denial::prove_no_data(zone, &sets, name, rtype, budget),
+    }
+    .is_ok()
 }
 
 /// NSEC: the record at or before the name, and the one at or before the wildcard (RFC 4035 §5.4).
-fn by_nsec_chain(cache: &mut Cache, now: u64, question: &Question<'_>) -> Option<Found> {
-    let &Question { zone, name, rtype } = question;
-    let first = cache.peek_nsec(now, zone, name)?;
-    let nsec = Nsec::new(zone, &first.signed.set)?;
+fn by_nsec_chain<'r>(reader: &mut Reader<'r>, question: &Question<'_>) -> Option<Found<'r>> {
+    let &Question { key: name, zone_key, rtype, .. } = question;
+    let zone = NameKey::below(zone_key, &[]);
+    let of = |link: &Link<'r>| {
+        Nsec::new(&zone, NameKey::below(zone_key, link.place), link.records.first()?)
+    };
+    let denial = |reader: &mut Reader<'r>, is_nxdomain, links: &[Link<'r>]| {
+        Found::denial(reader, question, is_nxdomain, Rtype::NSEC, links)
+    };
+    let first = reader.nsec(zone_key, name)?;
+    let nsec = of(&first)?;
     if first.is_match {
-        return if nsec.lacks(rtype) { proven(question, Outcome::NoData, [first]) } else { None };
+        return if nsec.lacks(rtype) { denial(reader, false, &[first]) } else { None };
     }
     if !nsec.denies(name) {
-        // An empty non-terminal: the next name lies below it.
-        let is_empty = nsec.covers(name) && nsec.next.is_below(name);
-        return if is_empty { proven(question, Outcome::NoData, [first]) } else { None };
+        return if nsec.shows_empty(name) { denial(reader, false, &[first]) } else { None };
     }
-    let encloser = name.suffix(nsec.closest_encloser_labels(name));
-    let wildcard = encloser.wildcard_child()?;
+    let wildcard = NameKey::wildcard_below(nsec.closest_encloser(name))?;
     if nsec.denies(&wildcard) {
-        return proven(question, Outcome::NxDomain, [first]);
+        return denial(reader, true, &[first]);
     }
-    if let Some(second) = cache.peek_nsec(now, zone, &wildcard)
-        && let Some(nsec) = Nsec::new(zone, &second.signed.set)
+    if let Some(second) = reader.nsec(zone_key, &wildcard)
+        && let Some(nsec) = of(&second)
     {
         if second.is_match && nsec.lacks(rtype) {
-            return proven(question, Outcome::NoData, [first, second]);
+            return denial(reader, false, &[first, second]);
         }
         if !second.is_match && nsec.denies(&wildcard) {
-            return proven(question, Outcome::NxDomain, [first, second]);
+            return denial(reader, true, &[first, second]);
         }
     }
-    let (answer, outcome) = expand(cache, now, zone, &wildcard, (name, rtype))?;
-    let proofs = SmallVec::from_iter([first.signed]);
-    Some(Found { outcome, answer: Some(answer), proofs })
-}
-
-/// A denial by NSEC. The validator would have to agree.
-fn proven<const N: usize>(
-    question: &Question<'_>,
-    outcome: Outcome,
-    links: [Link; N],
-) -> Option<Found> {
-    debug_assert!(
-        {
-            let sets: SmallVec<[&Rrset; 2]> = links.iter().map(|link| &link.signed.set).collect();
-            let &Question { zone, name, rtype } = question;
-            // NSEC costs no arithmetic.
-            let nothing =
-                &mut Budget { operations: 0, work: 0, failures: 0, failed_work: 0, hash_blocks: 0 };
-            let found = match outcome {
-                Outcome::NxDomain => denial::prove_nxdomain(zone, &sets, name, nothing),
-                _ => denial::prove_no_data(zone, &sets, name, rtype, nothing),
-            };
-            found.is_ok()
-        },
-        "{question:?} {outcome:?}"
-    );
-    Found::denial(outcome, links.map(|link| link.signed))
+    Found::expansion(reader, question, &wildcard, Rtype::NSEC, first)
 }
 
 /// One NSEC3 chain, and how much may be hashed to look something up in it.
-struct Hashed<'a> {
-    cache: &'a mut Cache,
-    now: u64,
-    zone: &'a Name,
-    parameters: &'a Nsec3Parameters,
+struct Hashed<'q, 'r> {
+    reader: &'q mut Reader<'r>,
+    zone_key: &'q [u8],
+    parameters: &'q Nsec3Parameters<'r>,
     blocks_left: u32,
 }
 
-impl Hashed<'_> {
-    /// The record at or before the hash of a name, and whether it covers the hash.
-    /// `Err` if that would cost too much.
-    fn look(&mut self, name: &Name) -> Result<Option<Link>, Spent> {
-        let Nsec3Parameters { iterations, salt } = self.parameters;
-        let blocks = nsec3_blocks(name.len(), salt.len(), *iterations);
-        self.blocks_left = self.blocks_left.checked_sub(blocks).ok_or(Spent)?;
-        let hash = nsec3_hash(name.to_lowercase().as_wire(), salt, *iterations);
-        let link = self.cache.peek_nsec3(self.now, self.zone, self.parameters, &hash);
-        Ok(link.filter(|link| link.is_match || self.covers(link, &hash)))
+/// A record of the chain that matches or covers a hash, with what it says.
+#[derive(Clone, Copy)]
+struct Seen<'r> {
+    link: Link<'r>,
+    rdata: &'r [u8],
+}
+
+impl Seen<'_> {
+    fn nsec3(&self) -> Option<Nsec3<'_>> {
+        Nsec3::of_hash(self.link.place.try_into().ok()?, self.rdata)
     }
 
-    fn covers(&self, link: &Link, hash: &[u8; HASH_LEN]) -> bool {
-        // Opt-out covers no unsigned delegations; none is kept, and none would be believed.
-        Nsec3::new(self.zone, &link.signed.set)
-            .is_some_and(|nsec3| nsec3.covers(hash) && !nsec3.view.is_opt_out())
-    }
-
-    fn lacks(&self, link: &Link, name: &Name, rtype: Rtype) -> bool {
-        Nsec3::new(self.zone, &link.signed.set)
-            .is_some_and(|nsec3| nsec3.lacks(rtype, name.is_root()))
+    fn lacks(&self, rtype: Rtype, at_root: bool) -> bool {
+        self.nsec3().is_some_and(|nsec3| nsec3.lacks(rtype, at_root))
     }
 
     /// May it be the closest encloser? Not a delegation, and no DNAME (RFC 5155 §8.3).
-    fn encloses(&self, link: &Link) -> bool {
-        Nsec3::new(self.zone, &link.signed.set)
+    fn encloses(&self) -> bool {
+        self.nsec3()
             .is_some_and(|nsec3| !nsec3.is_delegation() && !nsec3.view.has_type(Rtype::DNAME))
     }
 }
@@ -174,141 +269,125 @@ impl Hashed<'_> {
 /// The bound on hashing is reached.
 struct Spent;
 
-fn by_nsec3_chain(
-    cache: &mut Cache,
-    now: u64,
+impl<'r> Hashed<'_, 'r> {
+    /// The record that matches or covers the hash of a name in wire form and lower case.
+    fn look(&mut self, name: &[u8]) -> Result<Option<Seen<'r>>, Spent> {
+        let &Nsec3Parameters { iterations, salt } = self.parameters;
+        let blocks = nsec3_blocks(name.len(), salt.len(), iterations);
+        self.blocks_left = self.blocks_left.checked_sub(blocks).ok_or(Spent)?;
+        let hash = nsec3_hash(name, salt, iterations);
+        Ok(self.find(&hash))
+    }
+
+    fn find(&mut self, hash: &[u8; HASH_LEN]) -> Option<Seen<'r>> {
+        let link = self.reader.nsec3(self.zone_key, self.parameters, hash)?;
+        let seen = Seen { link, rdata: link.records.first()? };
+        // Opt-out covers no unsigned delegations; none is kept, and none would be believed.
+        let nsec3 = seen.nsec3()?;
+        let covers = nsec3.covers(hash) && !nsec3.view.is_opt_out();
+        (link.is_match || covers).then_some(seen)
+    }
+}
+
+fn by_nsec3_chain<'r>(
+    reader: &mut Reader<'r>,
     question: &Question<'_>,
-    parameters: &Nsec3Parameters,
-) -> Option<Found> {
+    parameters: &Nsec3Parameters<'r>,
+) -> Option<Found<'r>> {
     let blocks_left = SYNTHESIS_HASH_BLOCKS_MAX;
-    let mut chain = Hashed { cache, now, zone: question.zone, parameters, blocks_left };
+    let mut chain = Hashed { reader, zone_key: question.zone_key, parameters, blocks_left };
     search(&mut chain, question).ok().flatten()
 }
 
 /// NSEC3: the record of the name, or those of the closest encloser, of what covers the next closer
 /// name, and of the wildcard (RFC 5155 §8).
-fn search(chain: &mut Hashed<'_>, question: &Question<'_>) -> Result<Option<Found>, Spent> {
-    let &Question { zone, name, rtype } = question;
-    let own = chain.look(name)?;
-    if let Some(link) = own.as_ref().filter(|link| link.is_match) {
-        let denies = chain.lacks(link, name, rtype);
-        return Ok(own.filter(|_| denies).and_then(|l| Found::denial(Outcome::NoData, [l.signed])));
+fn search<'r>(
+    chain: &mut Hashed<'_, 'r>,
+    question: &Question<'_>,
+) -> Result<Option<Found<'r>>, Spent> {
+    let rtype = question.rtype;
+    let lower = question.name.to_lowercase();
+    let own = chain.look(lower.as_wire())?;
+    if let Some(seen) = own.filter(|seen| seen.link.is_match) {
+        let denies = seen.lacks(rtype, lower.is_root());
+        return Ok(denies.then_some(()).and_then(|()| {
+            Found::denial(chain.reader, question, false, Rtype::NSEC3, &[seen.link])
+        }));
     }
+    // The name, and what is above it up to the zone.
+    let zone_length = question.zone.len();
+    let names: SmallVec<[&[u8]; 8]> =
+        lower.suffixes().take_while(|wire| wire.len() > zone_length).collect();
     // From the zone downwards, so that the many labels of a made-up name cost nothing.
-    let (top, depth) = (zone.label_count(), name.label_count());
+    let mut encloser = lower.as_wire().get(lower.len() - zone_length..).unwrap_or(&[0]);
     let mut above = None;
     let mut next_closer = None;
-    for labels in top + 1..=depth {
-        let link = if labels == depth { own.clone() } else { chain.look(&name.suffix(labels))? };
-        match link {
-            Some(link) if !link.is_match => {
-                next_closer = Some((labels, link));
+    for (turn, name) in names.iter().rev().enumerate() {
+        let seen = if turn + 1 == names.len() { own } else { chain.look(name)? };
+        match seen {
+            Some(seen) if !seen.link.is_match => {
+                next_closer = Some((turn, seen.link));
                 break;
             }
-            link => above = link,
+            seen => (above, encloser) = (seen, name),
         }
     }
-    let Some((labels, covering)) = next_closer else { return Ok(None) };
-    let encloser = name.suffix(labels - 1);
-    if labels == top + 1 {
-        above = chain.look(zone)?.filter(|link| link.is_match);
+    let Some((turn, covering)) = next_closer else { return Ok(None) };
+    if turn == 0 {
+        above = chain.look(encloser)?.filter(|seen| seen.link.is_match);
     }
-    if above.as_ref().is_some_and(|link| !chain.encloses(link)) {
+    if above.as_ref().is_some_and(|seen| !seen.encloses()) {
         return Ok(None);
     }
-    let Some(wildcard) = encloser.wildcard_child() else { return Ok(None) };
+    let encloser_key = question.key.ancestors().nth(names.len() - turn).unwrap_or_default();
+    let Some(wildcard_key) = NameKey::wildcard_below(encloser_key) else { return Ok(None) };
+    let mut wildcard: SmallVec<[u8; 64]> = SmallVec::from_slice(b"\x01*");
+    wildcard.extend_from_slice(encloser);
     if let Some(above) = above
-        && let Some(link) = chain.look(&wildcard)?
+        && let Some(seen) = chain.look(&wildcard)?
     {
-        let outcome = match link.is_match {
-            true if !chain.lacks(&link, &wildcard, rtype) => None,
-            true => Some(Outcome::NoData),
-            false => Some(Outcome::NxDomain),
+        let is_nxdomain = match seen.link.is_match {
+            true if !seen.lacks(rtype, false) => None,
+            true => Some(false),
+            false => Some(true),
         };
-        if let Some(outcome) = outcome {
-            return Ok(Found::denial(outcome, [above.signed, covering.signed, link.signed]));
+        if let Some(is_nxdomain) = is_nxdomain {
+            let links = [above.link, covering, seen.link];
+            let found = Found::denial(chain.reader, question, is_nxdomain, Rtype::NSEC3, &links);
+            return Ok(found);
         }
     }
-    let expanded = expand(chain.cache, chain.now, zone, &wildcard, (name, rtype));
-    Ok(expanded.map(|(answer, outcome)| {
-        // RFC 5155 §8.8: the wildcard itself shows that its parent exists.
-        Found { outcome, answer: Some(answer), proofs: SmallVec::from_iter([covering.signed]) }
-    }))
+    // RFC 5155 §8.8: the wildcard itself shows that its parent exists.
+    Ok(Found::expansion(chain.reader, question, &wildcard_key, Rtype::NSEC3, covering))
 }
 
-/// The set that a wildcard of the zone makes at a name, or the alias. Delegations and the keys of
-/// zones are not made from wildcards (RFC 4592 §4.2, §4.6).
-fn expand(
-    cache: &mut Cache,
-    now: u64,
-    zone: &Name,
-    wildcard: &Name,
-    (name, rtype): (&Name, Rtype),
-) -> Option<(SignedSet, Outcome)> {
+/// The records that a wildcard of the zone makes at a name, or the alias, and their type.
+/// Delegations and the keys of zones are not made from wildcards (RFC 4592 §4.2, §4.6).
+fn expand<'r>(
+    reader: &mut Reader<'r>,
+    question: &Question<'_>,
+    wildcard: &NameKey,
+) -> Option<(Records<'r>, Rtype)> {
+    let rtype = question.rtype;
     if matches!(rtype, Rtype::NS | Rtype::DS | Rtype::SOA | Rtype::DNSKEY | Rtype::DNAME) {
         return None;
     }
-    let usable = |hit: Hit, rtype| {
-        let Body::Records { rdatas, signatures, .. } = hit.body else { return None };
-        let ttl = u32::try_from(hit.ttl_left).ok()?;
-        let mut signed = signed_set(wildcard, rtype, ttl, rdatas, signatures, hit.rank);
-        let by_zone = |rdata| RrsigView::new(rdata).is_some_and(|rrsig| rrsig.signer() == *zone);
-        let is_own = hit.rank.is_secure()
-            && !signed.signatures.is_empty()
-            && signed.signatures.iter().all(by_zone)
-            && !validate::claims_expansion(&signed);
-        signed.set.owner = name.clone();
-        is_own.then_some(signed)
+    let zone = question.zone_name()?;
+    // The asterisk is not counted (RFC 4034 §3.1.3).
+    let labels = wildcard.label_count() - 1;
+    let is_own = |records: &Records<'r>| {
+        let mut signatures = records.signatures().peekable();
+        records.rank.is_secure()
+            && signatures.peek().is_some()
+            && signatures.all(|rdata| {
+                RrsigView::new(rdata).is_some_and(|rrsig| {
+                    rrsig.signer() == zone && usize::from(rrsig.labels()) >= labels
+                })
+            })
     };
-    if rtype != Rtype::CNAME
-        && let Some(signed) = cache.peek(now, wildcard, rtype).and_then(|hit| usable(hit, rtype))
-    {
-        return Some((signed, Outcome::Answer));
+    let mut usable = |rtype| reader.find(wildcard, rtype)?.records().filter(is_own);
+    if let Some(records) = usable(rtype) {
+        return Some((records, rtype));
     }
-    let alias = cache.peek_apex(now, wildcard, 0).cname?;
-    let signed = usable(alias, Rtype::CNAME)?;
-    let target = Name::from_wire(signed.set.rdatas.iter().next()?).ok()?;
-    let outcome = if rtype == Rtype::CNAME { Outcome::Answer } else { Outcome::Alias { target } };
-    Some((signed, outcome))
-}
-
-/// Makes the reply: with the zone's SOA if it denies, and a TTL that all of it has.
-fn compose(
-    cache: &mut Cache,
-    now: u64,
-    question: &Question<'_>,
-    found: Found,
-) -> Option<(Reply, Outcome)> {
-    let Found { outcome, answer, proofs } = found;
-    let rcode = if outcome == Outcome::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
-    let mut reply = Reply { rank: Rank::SECURE, ..Reply::new(Source::Proofs, rcode) };
-    let mut ttl = proofs.iter().map(|proof| proof.set.ttl).min().unwrap_or(0);
-    match answer {
-        Some(answer) => {
-            ttl = ttl.min(answer.set.ttl);
-            reply.answer.push(answer);
-        }
-        None => {
-            let (soa, minimum) = soa(cache, now, question.zone)?;
-            // RFC 9077 §3, RFC 2308 §5.
-            ttl = ttl.min(soa.set.ttl).min(minimum);
-            reply.authority.reserve_exact(proofs.len() + 1);
-            reply.authority.push(soa);
-        }
-    }
-    reply.authority.extend(proofs);
-    for signed in reply.sets_mut() {
-        signed.set.ttl = ttl;
-    }
-    Some((reply, outcome))
-}
-
-/// The validated SOA of a zone, and the TTL of negative answers that it asks for.
-fn soa(cache: &mut Cache, now: u64, zone: &Name) -> Option<(SignedSet, u32)> {
-    let hit = cache.peek(now, zone, Rtype::SOA).filter(|hit| hit.rank.is_secure())?;
-    let ttl = u32::try_from(hit.ttl_left).ok()?;
-    let Body::Records { rdatas, signatures, .. } = hit.body else { return None };
-    let minimum = SoaView::new(rdatas.iter().next()?)?.minimum();
-    let set = Rrset { rdatas, ..Rrset::new(zone.clone(), Rtype::SOA, Class::IN, ttl) };
-    Some((SignedSet { set, signatures, rank: hit.rank }, minimum))
+    usable(Rtype::CNAME).map(|records| (records, Rtype::CNAME))
 }

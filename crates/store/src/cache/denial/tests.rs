@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use dns::Class;
+use dns::dnssec::nsec3::hash_to_label;
 use dns::rdata::bitmap::TypeBitmap;
 use proptest::prelude::*;
 
@@ -49,12 +51,12 @@ fn nsec3(
     hash: [u8; 20],
     next: [u8; 20],
     flags: u8,
-    parameters: &Nsec3Parameters,
+    parameters: &Nsec3Parameters<'_>,
 ) -> SignedSet {
     let mut rdata = vec![1, flags];
     rdata.extend(parameters.iterations.to_be_bytes());
     rdata.push(parameters.salt.len() as u8);
-    rdata.extend(&parameters.salt);
+    rdata.extend(parameters.salt);
     rdata.push(20);
     rdata.extend(next);
     TypeBitmap::write([Rtype::A], &mut rdata);
@@ -62,12 +64,30 @@ fn nsec3(
     signed(&owner, Rtype::NSEC3, &rdata, zone)
 }
 
-fn plain() -> Nsec3Parameters {
-    Nsec3Parameters { iterations: 0, salt: Vec::new() }
+fn plain() -> Nsec3Parameters<'static> {
+    Nsec3Parameters { iterations: 0, salt: &[] }
 }
 
 fn kept(cache: &mut Cache, zone: &str, link: &SignedSet) -> bool {
     cache.stash_link(NOW, &name(zone), link, u32::MAX).unwrap()
+}
+
+/// The NSEC of a zone at or before a name: its owner, its TTL, and whether it is at the name.
+fn find(cache: &mut Cache, now: u64, zone: &Name, at: &Name) -> Option<(Name, u32, bool)> {
+    let zone = NameKey::of(zone);
+    let link = cache.reader(now).nsec(zone.as_bytes(), &NameKey::of(at))?;
+    let owner = Name::from_lookup_format(&[zone.as_bytes(), link.place].concat()).unwrap();
+    Some((owner, link.records.ttl(), link.is_match))
+}
+
+/// Is it known that the zone has an NSEC chain, and with which parameters NSEC3 chains?
+fn chains(cache: &mut Cache, now: u64, zone: &Name) -> (bool, Vec<(u16, Vec<u8>)>) {
+    let key = NameKey::of(zone);
+    let apex = cache.reader(now).apex(key.as_bytes());
+    let chains = apex.map(|apex| apex.chains()).unwrap_or_default();
+    let nsec3: Vec<_> = chains.nsec3().map(|p| (p.iterations, p.salt.to_vec())).collect();
+    assert_eq!(chains.is_empty(), !chains.nsec && nsec3.is_empty());
+    (chains.nsec, nsec3)
 }
 
 #[test]
@@ -79,8 +99,8 @@ fn the_record_before_a_name_is_found_within_its_zone_only() {
     }
     assert!(kept(&mut cache, "c.z", &nsec(&name("a.c.z"), &child, &child)));
     let mut owner = |zone: &Name, at: &str| {
-        let link = cache.peek_nsec(NOW, zone, &name(at))?;
-        Some((link.signed.set.owner.to_string(), link.is_match))
+        let (owner, _, is_match) = find(&mut cache, NOW, zone, &name(at))?;
+        Some((owner.to_string(), is_match))
     };
     assert_eq!(owner(&zone, "c.z"), Some(("b.z.".into(), false)));
     assert_eq!(owner(&zone, "x.C.z"), Some(("b.z.".into(), false)));
@@ -99,15 +119,19 @@ fn records_live_as_long_as_their_ttl_and_what_the_soa_allows() {
     let zone = name("z");
     let link = nsec(&zone, &name("b.z"), &zone);
     assert!(cache.stash_link(NOW, &zone, &link, 60).unwrap());
-    let found = cache.peek_nsec(NOW + 20, &zone, &zone).unwrap();
-    assert_eq!(found.signed.set.ttl, 40);
-    assert_eq!(found.signed.signatures, link.signatures);
-    assert_eq!(cache.peek_nsec(NOW + 61, &zone, &zone), None);
+    let key = NameKey::of(&zone);
+    let found = cache.reader(NOW + 20).nsec(key.as_bytes(), &key).unwrap().records;
+    assert_eq!((found.ttl(), found.first()), (40, link.set.rdatas.iter().next()));
+    assert!(found.signatures().eq(link.signatures.iter()));
+    let copy = found.to_signed(zone.clone(), Rtype::NSEC, 300, true).unwrap();
+    assert_eq!(copy, link);
+    let ttl = |cache: &mut Cache, now| find(cache, now, &zone, &zone).map(|found| found.1);
+    assert_eq!(ttl(&mut cache, NOW + 61), None);
     // What is still known does not shorten; what gets old is written again.
     assert!(cache.stash_link(NOW + 10, &zone, &link, 60).unwrap());
-    assert_eq!(cache.peek_nsec(NOW + 10, &zone, &zone).unwrap().signed.set.ttl, 50);
+    assert_eq!(ttl(&mut cache, NOW + 10), Some(50));
     assert!(cache.stash_link(NOW + 40, &zone, &link, 60).unwrap());
-    assert_eq!(cache.peek_nsec(NOW + 40, &zone, &zone).unwrap().signed.set.ttl, 60);
+    assert_eq!(ttl(&mut cache, NOW + 40), Some(60));
 }
 
 #[test]
@@ -147,25 +171,26 @@ fn what_proves_nothing_to_others_is_not_kept() {
     for (what, link) in cases {
         assert!(!kept(&mut cache, "z", &link), "{what}");
     }
-    assert_eq!(cache.peek_nsec(NOW, &zone, &name("c.z")), None);
-    assert!(cache.peek_apex(NOW, &zone, 0).chains.is_empty());
+    assert_eq!(find(&mut cache, NOW, &zone, &name("c.z")), None);
+    assert_eq!(chains(&mut cache, NOW, &zone), (false, vec![]));
     assert!(kept(&mut cache, "z", &good));
-    assert!(cache.peek_apex(NOW, &zone, 0).chains.nsec);
+    assert!(chains(&mut cache, NOW, &zone).0);
 }
 
 #[test]
 fn nsec3_is_found_around_the_circle_and_by_its_parameters() {
     let mut cache = cache();
     let zone = name("z");
-    let salted = Nsec3Parameters { iterations: 1, salt: vec![0xab] };
+    let salted = Nsec3Parameters { iterations: 1, salt: &[0xab] };
     for (hash, next) in [(0x20, 0x80), (0x80, 0x20)] {
         assert!(kept(&mut cache, "z", &nsec3(&zone, [hash; 20], [next; 20], 0, &plain())));
     }
     assert!(kept(&mut cache, "z", &nsec3(&zone, [0x40; 20], [0x50; 20], 0, &salted)));
-    let mut find = |parameters: &Nsec3Parameters, hash: u8| {
-        let link = cache.peek_nsec3(NOW, &zone, parameters, &[hash; 20])?;
-        let label = link.signed.set.owner.labels().next().and_then(hash_from_label);
-        Some((label.unwrap()[0], link.is_match))
+    let mut find = |parameters: &Nsec3Parameters<'_>, hash: u8| {
+        let key = NameKey::of(&zone);
+        let link = cache.reader(NOW).nsec3(key.as_bytes(), parameters, &[hash; 20])?;
+        assert_eq!(link.place.len(), HASH_LEN);
+        Some((link.place[0], link.is_match))
     };
     assert_eq!(find(&plain(), 0x20), Some((0x20, true)));
     assert_eq!(find(&plain(), 0x7f), Some((0x20, false)));
@@ -173,8 +198,8 @@ fn nsec3_is_found_around_the_circle_and_by_its_parameters() {
     assert_eq!(find(&plain(), 0x10), Some((0x80, false)), "the last one, around the end");
     assert_eq!(find(&salted, 0x45), Some((0x40, false)));
     assert_eq!(find(&Nsec3Parameters { iterations: 1, ..plain() }, 0x45), None);
-    let chains = cache.peek_apex(NOW, &zone, 0).chains;
-    assert_eq!((chains.nsec, chains.nsec3), (false, vec![salted, plain()]));
+    let both = vec![(1, vec![0xab]), (0, vec![])];
+    assert_eq!(chains(&mut cache, NOW, &zone), (false, both));
 }
 
 #[test]
@@ -184,8 +209,8 @@ fn nsec3_that_may_hide_names_or_cover_one_is_not_kept() {
     let (hash, mut one, mut two) = ([0xff; 20], [0; 20], [0; 20]);
     let far = nsec3(&zone, hash, [0x80; 20], 0, &plain());
     (one[19], two[19]) = (0, 1);
-    let long = Nsec3Parameters { iterations: 0, salt: vec![1; NSEC3_SALT_MAX + 1] };
-    let costly = Nsec3Parameters { iterations: NSEC3_ITERATIONS_MAX + 1, salt: Vec::new() };
+    let long = Nsec3Parameters { iterations: 0, salt: &[1; NSEC3_SALT_MAX + 1] };
+    let costly = Nsec3Parameters { iterations: NSEC3_ITERATIONS_MAX + 1, salt: &[] };
     let cases = [
         ("opt-out", nsec3(&zone, hash, [0x80; 20], 1, &plain())),
         ("unknown flags", nsec3(&zone, hash, [0x80; 20], 2, &plain())),
@@ -211,13 +236,12 @@ fn two_chains_of_a_zone_are_remembered() {
     let mut cache = cache();
     let zone = name("z");
     for salt in 0..5u8 {
-        let parameters = Nsec3Parameters { iterations: 0, salt: vec![salt] };
+        let parameters = Nsec3Parameters { iterations: 0, salt: &[salt] };
         assert!(kept(&mut cache, "z", &nsec3(&zone, [1; 20], [9; 20], 0, &parameters)));
     }
-    let salts: Vec<Vec<u8>> =
-        cache.peek_apex(NOW, &zone, 0).chains.nsec3.into_iter().map(|p| p.salt).collect();
-    assert_eq!(salts, [vec![4], vec![3]]);
-    assert!(cache.peek_apex(NOW + u64::from(CHAIN_TTL) + 1, &zone, 0).chains.is_empty());
+    let both = vec![(0, vec![4]), (0, vec![3])];
+    assert_eq!(chains(&mut cache, NOW, &zone), (false, both));
+    assert_eq!(chains(&mut cache, NOW + u64::from(CHAIN_TTL) + 1, &zone), (false, vec![]));
 }
 
 fn labels() -> impl Strategy<Value = Name> {
@@ -246,8 +270,8 @@ proptest! {
             }
         }
         let expected = all.range(..=asked.clone()).next_back();
-        let found = cache.peek_nsec(NOW, &zone, &asked);
-        prop_assert_eq!(found.as_ref().map(|link| &link.signed.set.owner), expected);
-        prop_assert_eq!(found.is_some_and(|link| link.is_match), all.contains(&asked));
+        let found = find(&mut cache, NOW, &zone, &asked);
+        prop_assert_eq!(found.as_ref().map(|found| &found.0), expected);
+        prop_assert_eq!(found.is_some_and(|found| found.2), all.contains(&asked));
     }
 }
