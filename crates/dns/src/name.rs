@@ -29,10 +29,16 @@ const INLINE_BYTES: usize = 40;
 type Offsets = SmallVec<[u8; 16]>;
 
 /// A fully qualified domain name.
-#[derive(Clone)]
 pub struct Name {
     /// Labels with their length bytes, the root label last. Never empty.
     wire: SmallVec<[u8; INLINE_BYTES]>,
+}
+
+// What is derived copies byte by byte.
+impl Clone for Name {
+    fn clone(&self) -> Name {
+        Name { wire: SmallVec::from_slice(&self.wire) }
+    }
 }
 
 /// Why bytes or text are no name.

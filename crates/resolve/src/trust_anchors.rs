@@ -17,6 +17,10 @@ use std::sync::Arc;
 use dns::dnssec::Voucher;
 use dns::{Name, Rrset, Rtype};
 
+/// Anchors that are compared with a name one by one, which is faster for few than looking up each
+/// name above it.
+const SCANNED_MAX: usize = 8;
+
 /// The anchors in force. Without any, nothing is validated and no DNSKEY or DS is asked for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TrustAnchors {
@@ -85,6 +89,14 @@ impl TrustAnchors {
         if self.positive.is_empty() {
             return None;
         }
+        if self.positive.len() + self.negative.len() <= SCANNED_MAX {
+            // Of names above the same name the longest is the closest.
+            let positive = self.positive.keys().filter(|zone| name.is_at_or_below(zone));
+            let closest = positive.max_by_key(|zone| zone.len())?;
+            let mut negative = self.negative.iter().filter(|zone| name.is_at_or_below(zone));
+            let is_negated = negative.any(|zone| zone.len() >= closest.len());
+            return (!is_negated).then_some(closest);
+        }
         let mut at = name.clone();
         loop {
             if self.negative.contains(&at) {
@@ -131,6 +143,15 @@ mod tests {
         ] {
             assert_eq!(anchors.closest(&name(owner)), zone.map(name).as_ref(), "{owner}");
         }
+        // The same, looked up.
+        let mut many = anchors.clone();
+        for number in 0..SCANNED_MAX {
+            many.add(&name(&format!("other{number}.test.")), Voucher::Key(vec![2; 36]));
+        }
+        for owner in ["a.example.", "bad.example.", "x.island.bad.example.", "."] {
+            assert_eq!(many.closest(&name(owner)), anchors.closest(&name(owner)), "{owner}");
+        }
+        assert_eq!(many.closest(&name("x.other1.test.")), Some(&name("other1.test.")));
         // The DS of a negative anchor's own name is the parent's data.
         assert_eq!(anchors.closest_for(&name("bad.example."), Rtype::DS), Some(&Name::root()));
         assert_eq!(anchors.closest_for(&name("island.bad.example."), Rtype::DS), None);

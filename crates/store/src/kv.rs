@@ -47,6 +47,10 @@ pub trait Kv {
     /// The value under `key`, or nothing.
     fn get(&self, key: &[u8]) -> Option<&[u8]>;
 
+    /// The value under `key`; without one, whether there may be another entry whose key begins with
+    /// the same `shared` bytes. `false` is certain and saves looking for it.
+    fn get_or_neighbour(&self, key: &[u8], shared: usize) -> Result<&[u8], bool>;
+
     /// The entry with the greatest key that is not greater than `key`, whatever it begins with.
     /// This is how the NSEC record that covers a name is found.
     fn get_less_or_equal(&self, key: &[u8]) -> Option<(&[u8], &[u8])>;

@@ -4,7 +4,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Name, Offsets};
+use super::Name;
 use crate::limits::NAME_BYTES_MAX;
 
 /// Bytes of a key that are kept inside the value.
@@ -19,9 +19,16 @@ const ESCAPE: u8 = 1;
 const WILDCARD: &[u8] = &[b'*', END];
 
 /// A name in lookup format.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct NameKey {
     bytes: SmallVec<[u8; INLINE_BYTES]>,
+}
+
+// What is derived copies byte by byte.
+impl Clone for NameKey {
+    fn clone(&self) -> NameKey {
+        NameKey { bytes: SmallVec::from_slice(&self.bytes) }
+    }
 }
 
 impl NameKey {
@@ -32,31 +39,42 @@ impl NameKey {
 
     /// Of a name in uncompressed wire form that was checked.
     pub(crate) fn of_checked_wire(wire: &[u8]) -> NameKey {
-        let mut offsets = Offsets::new();
-        let mut at = 0;
-        while let Some(length) = wire.get(at).copied().filter(|length| *length != 0) {
-            offsets.push(at as u8);
-            at += 1 + length as usize;
+        // Each label takes as many bytes as in the wire form, its end in place of its length, unless
+        // something in it has to be escaped, which is rare.
+        let length = wire.len().saturating_sub(1);
+        let mut bytes = SmallVec::from_slice(wire.get(..length).unwrap_or_default());
+        let mut is_plain = true;
+        let (mut rest, mut end) = (wire, length);
+        while let Some((label, tail)) = split_label(rest) {
+            let start = end.saturating_sub(label.len() + 1);
+            let Some((last, place)) = bytes.get_mut(start..end).and_then(<[u8]>::split_last_mut)
+            else {
+                break;
+            };
+            for (to, from) in place.iter_mut().zip(label) {
+                *to = from.to_ascii_lowercase();
+                is_plain &= *from > ESCAPE;
+            }
+            *last = END;
+            (rest, end) = (tail, start);
+        }
+        if is_plain { NameKey { bytes } } else { NameKey::escaped(wire) }
+    }
+
+    fn escaped(wire: &[u8]) -> NameKey {
+        let mut labels = SmallVec::<[&[u8]; 16]>::new();
+        let mut rest = wire;
+        while let Some((label, tail)) = split_label(rest) {
+            labels.push(label);
+            rest = tail;
         }
         let mut bytes = SmallVec::new();
-        for offset in offsets.iter().rev() {
-            let start = *offset as usize + 1;
-            let label = wire.get(start..start + wire[start - 1] as usize).unwrap_or_default();
-            let written = bytes.len();
-            if label.iter().any(|byte| *byte <= ESCAPE) {
-                for byte in label {
-                    match *byte {
-                        special @ (END | ESCAPE) => {
-                            bytes.extend_from_slice(&[ESCAPE, special + 1]);
-                        }
-                        plain => bytes.push(plain),
-                    }
-                }
-            } else {
-                bytes.extend_from_slice(label);
+        for byte in labels.iter().rev().flat_map(|label| label.iter().map(Some).chain([None])) {
+            match byte.map(u8::to_ascii_lowercase) {
+                None => bytes.push(END),
+                Some(special @ (END | ESCAPE)) => bytes.extend_from_slice(&[ESCAPE, special + 1]),
+                Some(plain) => bytes.push(plain),
             }
-            bytes[written..].make_ascii_lowercase();
-            bytes.push(END);
         }
         NameKey { bytes }
     }
@@ -142,6 +160,12 @@ impl NameKey {
         let fits = key.bytes.len() < NAME_BYTES_MAX || key.wire_length() <= NAME_BYTES_MAX;
         fits.then_some(key)
     }
+}
+
+/// The first label of a name in wire form and what follows it; `None` at the root label.
+fn split_label(wire: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = wire.split_first().filter(|(length, _)| **length != 0)?;
+    rest.split_at_checked(usize::from(*length))
 }
 
 /// Number of labels in a key.

@@ -72,6 +72,8 @@ enum Kind {
 /// The layer.
 pub struct LocalData {
     zones: HashMap<Name, Kind, foldhash::fast::FixedState>,
+    /// The last labels of those names, in wire form and lower case. Most names have another one.
+    tops: Vec<Vec<u8>>,
     localhost: Name,
     loopback: Name,
     explanation: SignedSet,
@@ -102,10 +104,17 @@ impl LocalData {
         zones.insert(name("localhost."), Kind::Localhost);
         zones.insert(name("127.in-addr.arpa."), Kind::Loopback);
         zones.insert(name(LOOPBACK_IPV6), Kind::LoopbackIpv6);
+        let mut tops: Vec<Vec<u8>> = zones
+            .keys()
+            .map(|zone: &Name| zone.suffix(1).to_lowercase().as_wire().to_vec())
+            .collect();
+        tops.sort();
+        tops.dedup();
         let mut text = vec![EXPLANATION.len() as u8];
         text.extend_from_slice(EXPLANATION.as_bytes());
         LocalData {
             zones,
+            tops,
             localhost: name("localhost."),
             loopback: name("1.0.0.127.in-addr.arpa."),
             explanation: local(&name("explanation.invalid."), Rtype::TXT, SOA_TTL, &text),
@@ -114,6 +123,14 @@ impl LocalData {
 
     /// The special-use name that a name is or is below.
     fn find(&self, name: &Name) -> Option<(Name, Kind)> {
+        let wire = name.as_wire();
+        let is_top = |top: &Vec<u8>| {
+            let start = wire.len().checked_sub(top.len());
+            start.is_some_and(|start| wire[start..].eq_ignore_ascii_case(top))
+        };
+        if !self.tops.iter().any(is_top) {
+            return None;
+        }
         name.suffixes().find_map(|suffix| {
             let suffix = Name::from_wire(suffix).ok()?;
             let kind = *self.zones.get(&suffix)?;
@@ -220,6 +237,7 @@ mod tests {
         let zones = LocalData::new().zones;
         assert_eq!(zones.len(), EMPTY.len() + 16 + 64 + 3);
         assert!(!zones.contains_key(&Name::root()));
+        assert_eq!(LocalData::new().tops.len(), 7);
     }
 
     #[test]

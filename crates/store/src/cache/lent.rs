@@ -178,6 +178,23 @@ impl<'a> Reader<'a> {
         self.kv.is_intact()
     }
 
+    /// The same, and if there is nothing, whether there may be something else about the name at its
+    /// apex slot: who looks for both needs to look once if there is nothing.
+    pub fn find_or_more(&mut self, name: &NameKey, rtype: Rtype) -> (Option<Lent<'a>>, bool) {
+        let slot = key::slot_of(rtype);
+        if slot == Slot::Apex {
+            return (self.find(name, rtype), true);
+        }
+        if !key::write_at(name.as_bytes(), slot, self.key) {
+            return (None, true);
+        }
+        // A zero byte ends the name.
+        match self.kv.get_or_neighbour(self.key, name.as_bytes().len() + 1) {
+            Ok(value) => (Lent::read(value, self.now, 0), true),
+            Err(may_be) => (None, may_be),
+        }
+    }
+
     /// What is kept in one place about the name with the key `at`.
     pub fn apex(&mut self, at: &[u8]) -> Option<Apex<'a>> {
         self.apex_stale(at, 0)

@@ -19,6 +19,10 @@ pub(super) trait Base {
     /// The value under `key`.
     fn get(&self, key: &[u8]) -> Option<&[u8]>;
 
+    /// The value under `key`; without one, whether there may be another entry whose key begins with
+    /// the same `shared` bytes.
+    fn get_or_neighbour(&self, key: &[u8], shared: usize) -> Result<&[u8], bool>;
+
     /// The entry with the greatest key that is `key` or, with `Excluded`, below it.
     fn last_up_to(&self, key: Bound<&[u8]>) -> Option<Entry<'_>>;
 
@@ -156,6 +160,23 @@ impl<B: Base> Kv for Buffered<B> {
             None => self.base.get(key),
         };
         count_miss(found, &counters.read_miss)
+    }
+
+    fn get_or_neighbour(&self, key: &[u8], shared: usize) -> Result<&[u8], bool> {
+        let prefix = key.get(..shared).unwrap_or(key);
+        if self.pending.has_prefix(prefix) {
+            return self.get(key).ok_or(true);
+        }
+        let counters = self.base.counters();
+        bump(&counters.read);
+        let found = match check_key(key) {
+            Ok(()) => self.base.get_or_neighbour(key, shared),
+            Err(_) => Err(false),
+        };
+        if found.is_err() {
+            bump(&counters.read_miss);
+        }
+        found
     }
 
     fn get_less_or_equal(&self, key: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -22,6 +22,7 @@ mod fault;
 mod files;
 mod header;
 mod locks;
+mod memo;
 mod opening;
 mod page;
 mod preflight;
@@ -50,6 +51,7 @@ use super::{
     Visit,
 };
 use crate::limits::{CLEAR_PAGES_MAX, COMMIT_TRIES_MAX};
+use memo::Search;
 use page::{Damage, Node, Pages};
 use shared::SharedPage;
 
@@ -195,22 +197,36 @@ impl Lmdb {
         Ok(value)
     }
 
-    /// The same of a node that somebody has asked for.
+    /// The entry that somebody has looked for and that `search` has to find, if its tag matches.
+    /// What was found in this snapshot before is not looked for again.
     #[inline]
-    fn used_value<'a>(
-        &self,
-        environment: &Environment,
+    fn look_up<'a>(
+        &'a self,
+        environment: &'a Environment,
         pages: Pages<'a>,
-        node: &Node<'a>,
-    ) -> Result<Option<&'a [u8]>, Damage> {
-        let Some((value, place)) = environment.secret().open(node.key, pages.data(node)?) else {
-            bump(&self.counters.tag_mismatch);
-            return Ok(None);
+        (search, wanted): (Search, &[u8]),
+        find: impl FnOnce() -> Result<Option<Node<'a>>, Damage>,
+    ) -> Result<Option<Entry<'a>>, Damage> {
+        let known = environment.memo.borrow().find(pages.bytes(), search, wanted);
+        let (entry, place) = match known {
+            Some(found) => found,
+            None => {
+                let Some(node) = find()? else { return Ok(None) };
+                let opened = environment.secret().open(node.key, pages.data(&node)?);
+                let Some((value, place)) = opened else {
+                    bump(&self.counters.tag_mismatch);
+                    return Ok(None);
+                };
+                let entry = (node.key, value);
+                let mut memo = environment.memo.borrow_mut();
+                memo.keep(pages.bytes(), search, wanted, entry, place);
+                (entry, place)
+            }
         };
         if let Some(shared) = &self.shared {
             shared.note_use(place);
         }
-        Ok(Some(value))
+        Ok(Some(entry))
     }
 
     /// Where uses of a key are counted, if they are.
@@ -315,10 +331,26 @@ impl Lmdb {
 
 impl Base for Lmdb {
     fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.read(|environment, pages, root| match tree::find(pages, root, key)? {
-            Some(node) => self.used_value(environment, pages, &node),
-            None => Ok(None),
-        })
+        let found = self.read(|environment, pages, root| {
+            let find = || tree::find(pages, root, key);
+            self.look_up(environment, pages, (Search::At, key), find)
+        });
+        found.map(|(_, value)| value)
+    }
+
+    fn get_or_neighbour(&self, key: &[u8], shared: usize) -> Result<&[u8], bool> {
+        let mut may_be = true;
+        let found = self.read(|environment, pages, root| {
+            let find = || match tree::find_or_neighbour(pages, root, key, shared)? {
+                Ok(node) => Ok(Some(node)),
+                Err(neighbour) => {
+                    may_be = neighbour;
+                    Ok(None)
+                }
+            };
+            self.look_up(environment, pages, (Search::At, key), find)
+        });
+        found.map(|(_, value)| value).ok_or(may_be)
     }
 
     fn last_up_to(&self, key: Bound<&[u8]>) -> Option<Entry<'_>> {
@@ -328,21 +360,21 @@ impl Base for Lmdb {
             Bound::Unbounded => return None,
         };
         self.read(|environment, pages, root| {
-            let mut cursor = tree::Cursor::seek(pages, root, key)?;
-            let here = cursor.here().transpose()?;
-            let node = match here {
-                Some(node) if inclusive && node.key == key => Some(node),
-                _ => cursor.previous()?,
-            };
-            match node {
+            let find = || {
+                let mut cursor = tree::Cursor::seek(pages, root, key)?;
+                let here = cursor.here().transpose()?;
+                let node = match here {
+                    Some(node) if inclusive && node.key == key => Some(node),
+                    _ => cursor.previous()?,
+                };
                 // A damaged branch may lead to a place where other keys are.
-                Some(node) if node.key > key => Err(Damage("keys are out of order")),
-                Some(node) => {
-                    let value = self.used_value(environment, pages, &node)?;
-                    Ok(value.map(|value| (node.key, value)))
+                if node.is_some_and(|node| node.key > key) {
+                    return Err(Damage("keys are out of order"));
                 }
-                None => Ok(None),
-            }
+                Ok(node)
+            };
+            let search = if inclusive { Search::UpTo } else { Search::Below };
+            self.look_up(environment, pages, (search, key), find)
         })
     }
 

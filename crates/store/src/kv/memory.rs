@@ -67,6 +67,15 @@ impl Base for Memory {
         self.entries.get(key).map(|value| &**value)
     }
 
+    fn get_or_neighbour(&self, key: &[u8], shared: usize) -> Result<&[u8], bool> {
+        let prefix = key.get(..shared).unwrap_or(key);
+        self.get(key).ok_or_else(|| {
+            let mut from =
+                self.entries.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+            from.next().is_some_and(|(first, _)| first.starts_with(prefix))
+        })
+    }
+
     fn last_up_to(&self, key: Bound<&[u8]>) -> Option<Entry<'_>> {
         let (key, value) = self.entries.range::<[u8], _>((Bound::Unbounded, key)).next_back()?;
         Some((key, value))

@@ -74,6 +74,12 @@ impl Overlay {
         self.position(key).ok().map(|at| self.entry(self.index[at]).1)
     }
 
+    /// Is anything pending under a key that begins with `prefix`?
+    pub(super) fn has_prefix(&self, prefix: &[u8]) -> bool {
+        !self.index.is_empty()
+            && self.iter_from(prefix).next().is_some_and(|(key, _)| key.starts_with(prefix))
+    }
+
     /// The greatest key not above `key` that will be stored.
     pub(super) fn put_less_or_equal(&self, key: &[u8]) -> Option<(&[u8], &[u8])> {
         let end = match self.position(key) {
@@ -151,6 +157,7 @@ mod tests {
         assert_eq!(overlay.put_less_or_equal(b"z"), Some((&b"b"[..], &b"33"[..])));
         assert_eq!(overlay.put_less_or_equal(b"A"), None);
         assert_eq!(overlay.iter_from(b"aa").count(), 2);
+        assert!(overlay.has_prefix(b"") && overlay.has_prefix(b"c") && !overlay.has_prefix(b"d"));
     }
 
     #[test]

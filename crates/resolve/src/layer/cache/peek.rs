@@ -20,7 +20,8 @@ pub(super) fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     let (name, rtype) = (&ctx.query.name, ctx.query.rtype);
     let key = NameKey::of(name);
     let mut reader = ctx.core.cache.reader(ctx.now.unix.seconds());
-    if let Some(lent) = reader.find(&key, rtype)
+    let (exact, may_have_more) = reader.find_or_more(&key, rtype);
+    if let Some(lent) = exact
         && standard.admits(lent.rank())
         && let Some(hit) = lent.to_hit()
         && has_soa(&hit)
@@ -34,8 +35,11 @@ pub(super) fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     let mut is_zone_known = false;
     // From the name to the root.
     for (wire, at) in name.suffixes().zip(key.ancestors()) {
-        let Some(apex) = reader.apex(at) else { continue };
         let is_start = wire.len() == name.len();
+        if is_start && !may_have_more {
+            continue;
+        }
+        let Some(apex) = reader.apex(at) else { continue };
         let alias_type = if is_start { Rtype::CNAME } else { Rtype::DNAME };
         if !(is_start && rtype == Rtype::CNAME)
             && let Some(hit) = good(apex.find(alias_type))

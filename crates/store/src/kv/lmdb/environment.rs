@@ -5,7 +5,7 @@
 //! writes are LMDB's own (`writing.rs`). How the files are judged before is in `opening.rs`. One
 //! environment per directory and process; it must not be open across a fork.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
@@ -17,6 +17,7 @@ use super::fault::{self, Guard, find_map};
 use super::files::{self, DataFile, Identity, Length};
 use super::header::{self, HEADER_KEY, Secret};
 use super::locks::LockTable;
+use super::memo::Memo;
 use super::opening::map_bytes;
 use super::page::Damage;
 use super::snapshot::{Map, Snapshot};
@@ -41,6 +42,7 @@ pub(super) enum Trouble {
 /// An open environment. Fields are dropped in this order: first whatever points into the map.
 pub(super) struct Environment {
     pub(super) snapshot: OnceCell<Snapshot>,
+    pub(super) memo: RefCell<Memo>,
     pub(super) data_guard: Option<Guard>,
     pub(super) lock_guard: Option<Guard>,
     pub(super) database: Database<'static, Bytes, Bytes>,
@@ -132,6 +134,7 @@ impl Environment {
         let lock_map = lock_identity.and_then(find_map);
         Ok(Environment {
             snapshot: OnceCell::new(),
+            memo: RefCell::default(),
             data_guard: Guard::of_trees(map.start.as_ptr() as usize, map.len),
             lock_guard: lock_map.and_then(|(start, len)| Guard::new(start, len)),
             locks: lock_map.and_then(|(start, len)| LockTable::at(start, len)),

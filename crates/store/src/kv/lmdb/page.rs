@@ -160,6 +160,11 @@ impl<'m> Pages<'m> {
         }
     }
 
+    /// All their bytes.
+    pub(super) fn bytes(&self) -> &'m [u8] {
+        self.bytes
+    }
+
     pub(super) fn count(&self) -> u64 {
         (self.bytes.len() / self.page_bytes) as u64
     }

@@ -53,6 +53,7 @@ impl Environment {
     /// Ends the snapshot.
     pub(super) fn end_snapshot(&mut self) {
         self.snapshot.take();
+        self.memo.get_mut().forget();
     }
 
     fn begin(&self) -> Result<Snapshot, Trouble> {

@@ -26,6 +26,38 @@ pub(super) fn find<'m>(
     Err(TOO_DEEP)
 }
 
+/// The node with exactly this key; without one, whether there may be another node whose key begins
+/// with the same `shared` bytes. Keys that begin alike are neighbours, so that is seen in passing,
+/// except at the ends of a page.
+pub(super) fn find_or_neighbour<'m>(
+    pages: Pages<'m>,
+    root: u64,
+    key: &[u8],
+    shared: usize,
+) -> Result<Result<Node<'m>, bool>, Damage> {
+    if root == NO_PAGE {
+        return Ok(Err(false));
+    }
+    let mut number = root;
+    for _ in 0..TREE_DEPTH_MAX {
+        let page = pages.page(number)?;
+        if page.is_leaf() {
+            let (at, exact) = lower_bound(&page, 0, key)?;
+            if exact {
+                return page.node(at).map(Ok);
+            }
+            let prefix = key.get(..shared).unwrap_or(key);
+            let is_inside = at > 0 && at < page.len();
+            let may_be = !is_inside
+                || page.key(at - 1)?.starts_with(prefix)
+                || page.key(at)?.starts_with(prefix);
+            return Ok(Err(may_be));
+        }
+        number = page.child(branch_index(&page, key)?)?;
+    }
+    Err(TOO_DEEP)
+}
+
 /// The data under exactly this key, in a file that is not mapped and not trusted: every node of
 /// every page on the way is checked, since LMDB will look at any of them. `read` gets a page.
 pub(super) fn find_unmapped<E>(
