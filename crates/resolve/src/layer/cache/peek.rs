@@ -15,6 +15,16 @@ use crate::reply::{Reply, Source};
 /// What the store says about the current query. If that is nothing, the zone cuts that were passed
 /// are noted down for whoever has to ask.
 pub(super) fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
+    let found = look(ctx);
+    if !ctx.core.cache.kv().is_intact() {
+        // What was cut off while it was read is not what was vouched for.
+        ctx.query.known_cuts = None;
+        return None;
+    }
+    found
+}
+
+fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     let standard = Standard::of(ctx);
     let with_proofs = sees_proofs(ctx);
     let (name, rtype) = (&ctx.query.name, ctx.query.rtype);
@@ -100,7 +110,8 @@ pub(super) fn is_synthesizable(ctx: &mut QueryContext<'_>, name: &Name, rtype: R
         let has_ns = apex.find(Rtype::NS).is_some_and(|lent| lent.records().is_some());
         if is_zone(&apex, has_ns, wire.len() == name.len(), rtype) {
             let question = Question { name, zone: wire, key: &key, zone_key: at, rtype };
-            return synthesis::find(&mut reader, &question, &apex.chains()).is_some();
+            let found = synthesis::find(&mut reader, &question, &apex.chains());
+            return found.is_some() && reader.is_intact();
         }
     }
     false
