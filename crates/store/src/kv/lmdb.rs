@@ -198,7 +198,7 @@ impl Lmdb {
     }
 
     /// The entry that somebody has looked for and that `search` has to find, if its tag matches.
-    /// What was found in this snapshot before is not looked for again.
+    /// What was found in this snapshot before is not searched for again.
     #[inline]
     fn look_up<'a>(
         &'a self,
@@ -208,25 +208,25 @@ impl Lmdb {
         find: impl FnOnce() -> Result<Option<Node<'a>>, Damage>,
     ) -> Result<Option<Entry<'a>>, Damage> {
         let known = environment.memo.borrow().find(pages.bytes(), search, wanted);
-        let (entry, place) = match known {
-            Some(found) => found,
+        let (key, data) = match known {
+            Some(entry) => entry,
             None => {
                 let Some(node) = find()? else { return Ok(None) };
-                let opened = environment.secret().open(node.key, pages.data(&node)?);
-                let Some((value, place)) = opened else {
-                    bump(&self.counters.tag_mismatch);
-                    return Ok(None);
-                };
-                let entry = (node.key, value);
-                let mut memo = environment.memo.borrow_mut();
-                memo.keep(pages.bytes(), search, wanted, entry, place);
-                (entry, place)
+                let entry = (node.key, pages.data(&node)?);
+                environment.memo.borrow_mut().keep(pages.bytes(), search, wanted, entry);
+                entry
             }
+        };
+        let is_sought = search != Search::At || key == wanted;
+        let opened = environment.secret().open(key, data).filter(|_| is_sought);
+        let Some((value, place)) = opened else {
+            bump(&self.counters.tag_mismatch);
+            return Ok(None);
         };
         if let Some(shared) = &self.shared {
             shared.note_use(place);
         }
-        Ok(Some(entry))
+        Ok(Some((key, value)))
     }
 
     /// Where uses of a key are counted, if they are.

@@ -1,6 +1,7 @@
-//! What was found in a snapshot, for those who look for the same again in it. The questions of one
-//! turn often share what is above their names: the delegation of a zone, its SOA, the proof that it
-//! has no wildcard. A snapshot does not change, so its entries need be found and verified once.
+//! Where things were found in a snapshot, for those who look for the same again in it. The questions
+//! of one turn often share what is above their names: the delegation of a zone, its SOA, the proof
+//! that it has no wildcard. A snapshot does not change, so the way to its entries need be found once.
+//! Whether their bytes are what was stored is asked each time: files may be damaged meanwhile.
 
 use super::super::buffered::Entry;
 
@@ -37,8 +38,7 @@ struct Slot {
     wanted: [u8; KEY_BYTES],
     wanted_len: u8,
     key: (usize, usize),
-    value: (usize, usize),
-    place: u64,
+    data: (usize, usize),
 }
 
 /// A slot that is of no snapshot.
@@ -48,8 +48,7 @@ const FREE: Slot = Slot {
     wanted: [0; KEY_BYTES],
     wanted_len: 0,
     key: (0, 0),
-    value: (0, 0),
-    place: 0,
+    data: (0, 0),
 };
 
 impl Default for Memo {
@@ -64,14 +63,14 @@ impl Memo {
         self.snapshot += 1;
     }
 
-    /// What a look-up found before, and where its uses are counted.
+    /// The key and the stored bytes that a look-up found before.
     #[inline]
     pub(super) fn find<'m>(
         &self,
         map: &'m [u8],
         search: Search,
         wanted: &[u8],
-    ) -> Option<(Entry<'m>, u64)> {
+    ) -> Option<Entry<'m>> {
         let slot = self.slots.get(place(wanted))?;
         if slot.snapshot != self.snapshot
             || slot.search != search
@@ -79,7 +78,7 @@ impl Memo {
         {
             return None;
         }
-        Some(((part(map, slot.key)?, part(map, slot.value)?), slot.place))
+        Some((part(map, slot.key)?, part(map, slot.data)?))
     }
 
     /// Remembers what a look-up has found.
@@ -89,16 +88,15 @@ impl Memo {
         map: &[u8],
         search: Search,
         wanted: &[u8],
-        (key, value): Entry<'_>,
-        place_of_uses: u64,
+        (key, data): Entry<'_>,
     ) {
-        let (Some(key), Some(value)) = (range(map, key), range(map, value)) else { return };
+        let (Some(key), Some(data)) = (range(map, key), range(map, data)) else { return };
         let Some(slot) = self.slots.get_mut(place(wanted)) else { return };
         let Some(copy) = slot.wanted.get_mut(..wanted.len()) else { return };
         copy.copy_from_slice(wanted);
         slot.wanted_len = wanted.len() as u8;
         (slot.snapshot, slot.search) = (self.snapshot, search);
-        (slot.key, slot.value, slot.place) = (key, value, place_of_uses);
+        (slot.key, slot.data) = (key, data);
     }
 }
 
@@ -133,8 +131,8 @@ mod tests {
         let entry = (&map[4..7], &map[8..13]);
         let mut memo = Memo::default();
         assert_eq!(memo.find(map, Search::At, b"key"), None);
-        memo.keep(map, Search::At, b"key", entry, 7);
-        assert_eq!(memo.find(map, Search::At, b"key"), Some((entry, 7)));
+        memo.keep(map, Search::At, b"key", entry);
+        assert_eq!(memo.find(map, Search::At, b"key"), Some(entry));
         assert_eq!(memo.find(map, Search::UpTo, b"key"), None);
         assert_eq!(memo.find(map, Search::At, b"kex"), None);
         assert_eq!(memo.find(&map[..12], Search::At, b"key"), None, "not in a shorter map");
@@ -147,9 +145,9 @@ mod tests {
         let map = [7; 200];
         let mut memo = Memo::default();
         let long = [1; KEY_BYTES + 1];
-        memo.keep(&map, Search::At, &long, (&map[..3], &map[3..9]), 0);
+        memo.keep(&map, Search::At, &long, (&map[..3], &map[3..9]));
         assert_eq!(memo.find(&map, Search::At, &long), None);
-        memo.keep(&map[..100], Search::UpTo, b"key", (&map[..3], &map[98..102]), 0);
+        memo.keep(&map[..100], Search::UpTo, b"key", (&map[..3], &map[98..102]));
         assert_eq!(memo.find(&map, Search::UpTo, b"key"), None, "outside of the map");
     }
 
