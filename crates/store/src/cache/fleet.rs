@@ -19,7 +19,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::entry::{Body, Entry};
 use super::key::{self, Slot};
-use super::{Cache, apex_parts, live, put_apex_part};
+use super::{Cache, apex_parts, lent, put_apex_part};
 use crate::kv::StoreError;
 use crate::limits::{FLEET_ANCESTORS_MAX, FLEET_WRITES_MAX};
 
@@ -189,7 +189,7 @@ impl Cache {
                 entry.stored = now as u32;
             }
             entry.ttl = entry.ttl.min(self.bounds.max);
-            if live(bytes, now, 0).is_some() && self.put_quietly(now, &name, rtype, &entry)? {
+            if lent::hit(bytes, now, 0).is_some() && self.put_quietly(now, &name, rtype, &entry)? {
                 result = Imported::Taken;
             }
         }
