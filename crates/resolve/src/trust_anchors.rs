@@ -1,12 +1,14 @@
 //! Where chains of trust begin and where they are not looked for: the operator's trust anchors
 //! (RFC 4033 §2) and negative trust anchors (RFC 7646), as data in force.
 //!
-//! How they are written in files is in [`mod@file`], what becomes of a key (RFC 5011) in [`roll`],
-//! and when which zone's keys are looked at in [`keeper`].
+//! How they are written in files is in [`mod@file`], how IANA publishes the root's in [`published`],
+//! what becomes of a key (RFC 5011) in [`roll`], and when which zone's keys are looked at in
+//! [`keeper`].
 
 pub mod file;
 pub mod keeper;
 pub mod key;
+pub mod published;
 pub mod roll;
 #[cfg(test)]
 mod testing;

@@ -26,6 +26,10 @@ pub const CHAIN_LINKS_MAX: usize = 12;
 /// bounded (RFC 9520 §3.1): with more of them a resolver may give up before the good one's turn.
 const BAD_SERVERS_MAX: usize = 1;
 
+/// Look-ups of server addresses that lead nowhere, and still the zone must be reached. A request may
+/// do a few more (CVE-2020-12667), which the zones above share.
+const BARREN_LOOKUPS_MAX: usize = 2;
+
 /// What a client must get.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {

@@ -20,6 +20,7 @@
 
 pub mod client;
 pub mod framing;
+pub mod https;
 pub mod limits;
 pub mod output;
 pub mod protocol;

@@ -40,3 +40,6 @@ pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Plain text that is encrypted at a time: the most that one TLS record holds (RFC 8446 §5.1).
 pub const TLS_PLAIN_MAX: usize = 16 * 1024;
+
+/// Bytes of the head of an answer over HTTP: what common servers allow themselves.
+pub const HTTP_HEAD_MAX: usize = 16 * 1024;

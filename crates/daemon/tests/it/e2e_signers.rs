@@ -55,7 +55,9 @@ fn check(lab: &Lab, zone: &Zone) -> Vec<String> {
     );
     let mut wrong = Vec::new();
     for (question, expected, hidden, again) in QUESTIONS {
-        let insecure = opt_out && *hidden;
+        // What ldns signs has the flag, but leaves no delegation out of the chain.
+        let is_in_chain = zone.name.starts_with("ldns") && question.contains("plain.");
+        let insecure = opt_out && *hidden && !is_in_chain;
         let question = question.replace("ZONE", zone.name);
         let mut expected = expected.replace("ZONE", zone.name);
         if insecure {
@@ -69,7 +71,10 @@ fn check(lab: &Lab, zone: &Zone) -> Vec<String> {
         }
         if *again {
             let plain = question.split_once(' ').map_or("", |(_, plain)| plain);
-            let expected = if insecure { Judgement::Insecure } else { Judgement::Secure };
+            // BIND takes a span with opt-out for a proof that a name does not exist; RFC 5155 §9.2
+            // does not.
+            let is_proven = !insecure || expected == "NXDOMAIN";
+            let expected = if is_proven { Judgement::Secure } else { Judgement::Insecure };
             match lab.judge(plain) {
                 Ok(judged) if judged == expected => {}
                 other => wrong.push(format!("delv {plain}: expected {expected:?}, got {other:?}")),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what failed by failing")]
 
+mod bootstrap;
 mod cli;
 mod collector;
 mod control;

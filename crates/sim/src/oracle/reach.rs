@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use dns::{Name, Rrset, Rtype};
 
 use super::look::{Sight, look};
-use super::{BAD_SERVERS_MAX, Oracle, Reach};
+use super::{BAD_SERVERS_MAX, BARREN_LOOKUPS_MAX, Oracle, Reach};
 use crate::world::Manner;
 use crate::zone::Zone;
 
@@ -23,17 +23,32 @@ impl Oracle<'_> {
     /// Is some server listed for a zone above a name that has another such zone? Asked for the one, it
     /// answers from the other, even where the delegations between them lead nowhere.
     pub(super) fn has_shortcut(&self, name: &Name) -> bool {
-        let above = |origin: &&Name| name.is_at_or_below(origin);
-        self.zones.keys().filter(above).any(|origin| {
-            self.leads_to(origin, |other| name.is_at_or_below(other) && other != origin)
+        ancestors(name).any(|origin| {
+            self.leads_to(&origin, |other| name.is_at_or_below(other) && *other != origin)
         })
     }
 
-    /// Is some server listed for the zone that has another one closer to the name, to which nothing
-    /// leads? It answers from that.
+    /// Has some server, of those listed for the zone and for what is above it, another zone closer to
+    /// the name, to which nothing leads? It answers from that. So does one that is listed for a zone
+    /// and does not have it.
     pub(super) fn is_overshadowed(&self, zone: &Zone, name: &Name) -> bool {
-        let origin = zone.origin();
-        self.leads_to(origin, |other| name.is_at_or_below(other) && other.is_below(origin))
+        ancestors(name).any(|origin| {
+            let is_closer = |other: &Name| {
+                name.is_at_or_below(other) && other.is_below(zone.origin()) && *other != origin
+            };
+            self.leads_to(&origin, is_closer)
+                || self.misleads(&origin, |other| name.is_at_or_below(other))
+        })
+    }
+
+    /// Has some server that is listed for a zone, but does not have it, one of these?
+    fn misleads(&self, origin: &Name, wanted: impl Fn(&Name) -> bool) -> bool {
+        let listed = self.listed(origin);
+        let servers = listed.iter().filter_map(|at| self.world.servers.get(at));
+        servers
+            .filter(|server| server.zones.iter().all(|zone| zone.origin() != origin))
+            .flat_map(|server| &server.zones)
+            .any(|zone| wanted(zone.origin()))
     }
 
     /// Has some server that is listed for a zone another one of these?
@@ -97,7 +112,7 @@ impl Oracle<'_> {
         };
         let Some(servers) = parent.set(origin, Rtype::NS) else { return Reach::Never };
         let mut best = Reach::Never;
-        let mut bad = 0;
+        let (mut bad, mut barren) = (0, 0);
         for host in servers.rdatas.iter().filter_map(|rdata| Name::from_wire(rdata).ok()) {
             let mut hard_to_find = false;
             for rtype in [Rtype::A, Rtype::AAAA] {
@@ -109,16 +124,23 @@ impl Oracle<'_> {
                 };
                 hard_to_find |= glue.is_none() && self.zone_of(&host, rtype).1 != Reach::Surely;
                 let addresses = found.iter().flat_map(|set| set.rdatas.iter()).filter_map(address);
+                let mut found = Reach::Never;
                 for at in addresses {
                     let quality = self.quality(at, origin).min(surely);
                     bad += usize::from(quality == Reach::Never);
-                    best = best.max(quality);
+                    found = found.max(quality);
                 }
+                barren += usize::from(glue.is_none() && found != Reach::Surely);
+                best = best.max(found);
             }
-            // The time that goes into looking for it is missing for the others.
-            bad += usize::from(hard_to_find && patience == Patience::Human);
+            // What goes into looking for it, time and look-ups, of which only a few may be in vain
+            // (CVE-2020-12667), is missing for the others.
+            if hard_to_find && patience == Patience::Human {
+                bad += BAD_SERVERS_MAX + 1;
+            }
         }
-        if bad > BAD_SERVERS_MAX {
+        let is_tiring = patience == Patience::Human && barren > BARREN_LOOKUPS_MAX;
+        if bad > BAD_SERVERS_MAX || is_tiring {
             best = best.min(Reach::Perhaps);
         }
         best.min(parent_reach)
@@ -169,4 +191,9 @@ fn address(rdata: &[u8]) -> Option<IpAddr> {
         4 => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
         _ => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
     }
+}
+
+/// A name and all above it.
+fn ancestors(name: &Name) -> impl Iterator<Item = Name> {
+    (0..=name.label_count()).map(|labels| name.suffix(labels))
 }

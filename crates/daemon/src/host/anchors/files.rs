@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use lua::host::{Bootstrap, HostError};
-use resolve::Now;
+use lua::host::HostError;
 use resolve::limits::ANCHOR_FILE_BYTES_MAX;
 use resolve::trust_anchors::file;
 use resolve::trust_anchors::roll::AnchorSet;
@@ -85,18 +84,6 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
-}
-
-/// Makes the file of the root's anchors where there is none yet.
-pub(super) fn bootstrap(path: &Path, from: &Bootstrap, _now: Now) -> Result<(), HostError> {
-    log!(Info, "ta", "keyfile '{}': doesn't exist, bootstrapping", path.display());
-    Err(HostError::refused(format!(
-        "fetch of \"{}\" failed: this program has no HTTPS client\n\
-         [ ta ] Failed to bootstrap root trust anchors! Copy the file root.keys that comes with the \
-         program, or write the keys from https://www.iana.org/dnssec/files to '{}'",
-        from.url,
-        path.display()
-    )))
 }
 
 #[cfg(test)]
