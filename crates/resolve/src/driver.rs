@@ -94,9 +94,15 @@ pub(crate) fn advance(
                 // A failure that a bound of this request caused says nothing to others.
                 if query.parent.is_some() && request.bound.is_none() {
                     let failures = &mut core.failures;
-                    if request.bogus.is_some() {
-                        failures.note_bogus(&query.name, query.rtype, now.mono);
+                    let is_known = if request.checking_disabled() {
+                        failures.is_failing_unchecked(&query.name, query.rtype, now.mono)
                     } else {
+                        failures.is_failing(&query.name, query.rtype, now.mono)
+                    };
+                    // What failed because it is remembered to fail is no news.
+                    if !is_known && request.bogus.is_some() {
+                        failures.note_bogus(&query.name, query.rtype, now.mono);
+                    } else if !is_known {
                         failures.note(&query.name, query.rtype, now.mono);
                     }
                 }

@@ -59,11 +59,7 @@ pub fn read(xml: &str, now: UnixTime) -> Result<Published, PublishedFault> {
 }
 
 /// One digest as a record, and whether it is valid now.
-fn digest(
-    attributes: &str,
-    inside: &str,
-    now: UnixTime,
-) -> Result<(String, bool), PublishedFault> {
+fn digest(attributes: &str, inside: &str, now: UnixTime) -> Result<(String, bool), PublishedFault> {
     let attributes = attributes_of(attributes)?;
     let from = attributes.get("validFrom").ok_or(PublishedFault::Missing("validFrom"))?;
     let mut is_valid = seconds(from)? <= now.seconds();

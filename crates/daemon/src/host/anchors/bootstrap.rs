@@ -47,7 +47,7 @@ impl DaemonHost {
             .spawn(job)
             .map_err(|error| HostError::refused(format!("no thread for the download: {error}")))?;
         let lost = || Err("its thread has ended".to_owned());
-        let program = self.program_cell().borrow().upgrade();
+        let program = self.program.borrow().upgrade();
         let Some(program) = program else {
             let _told_by_the_channel = thread.join();
             let mut receiver = receiver;
