@@ -47,16 +47,17 @@ impl DaemonHost {
             .spawn(job)
             .map_err(|error| HostError::refused(format!("no thread for the download: {error}")))?;
         let lost = || Err("its thread has ended".to_owned());
-        let program = self.program.borrow().upgrade();
-        let Some(program) = program else {
+        let is_serving = self.program.borrow().upgrade().is_some() || self.beside().is_some();
+        if !is_serving {
             let _told_by_the_channel = thread.join();
             let mut receiver = receiver;
             let downloaded = receiver.try_recv().unwrap_or_else(|_| lost());
             return install(path, from, downloaded).map(|()| true);
-        };
-        let (path, from) = (PathBuf::from(path), from.clone());
+        }
+        let (path, from, program) = (PathBuf::from(path), from.clone(), self.program.clone());
         spawn_local(async move {
             let downloaded = receiver.await.unwrap_or_else(|_| lost());
+            let Some(program) = program.borrow().upgrade() else { return };
             let added = install(&path, &from, downloaded)
                 .and_then(|()| program.host.anchors_add_file(&path, false, &from));
             if let Err(error) = added {
