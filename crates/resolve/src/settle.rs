@@ -55,7 +55,12 @@ pub(crate) fn settle(request: &mut Request, mut query: Box<Query>) -> Settled {
 /// query back if nobody waits for it.
 pub(crate) fn give_up(request: &mut Request, mut query: Box<Query>) -> Settled {
     request.plan.abandon_round(&mut query);
-    request.gave_up = true;
+    // Others that wait for the same round are told; those of an earlier round of this request have
+    // got what they waited for.
+    let asked = query.round.as_ref().map(|round| &round.ask);
+    if let (Some(key), Some(ask)) = (&request.following, asked) {
+        request.gave_up |= key.name == ask.name && key.rtype == ask.rtype;
+    }
     if query.parent.is_none() {
         return Settled::Failed(query);
     }

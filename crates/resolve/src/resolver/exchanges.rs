@@ -29,8 +29,8 @@ use crate::zone_cut::{Servers, ZoneCut};
 /// What makes two rounds the same.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct RoundKey {
-    name: Name,
-    rtype: Rtype,
+    pub(crate) name: Name,
+    pub(crate) rtype: Rtype,
     zone: Name,
     /// Everything else that changes what is sent or to whom.
     manner: u32,

@@ -155,7 +155,18 @@ impl Oracle<'_> {
                 (Some(set), reach.min(Reach::Perhaps))
             }
             Some(Sight::Data(set, _)) => (Some(set), reach),
-            _ => (None, Reach::Never),
+            _ => (self.by_shortcut(host, rtype), Reach::Perhaps),
+        }
+    }
+
+    /// The addresses of a host that no delegation leads to, if some server may say them all the same.
+    fn by_shortcut(&self, host: &Name, rtype: Rtype) -> Option<Rrset> {
+        let above = |zone: &&&Zone| host.is_at_or_below(zone.origin());
+        let zones: Vec<&Zone> = self.zones().collect();
+        let deepest = zones.iter().filter(above).max_by_key(|zone| zone.origin().label_count())?;
+        match look(deepest, host, rtype) {
+            Sight::Data(set, _) if self.has_shortcut(host) => Some(set),
+            _ => None,
         }
     }
 

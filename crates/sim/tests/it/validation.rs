@@ -224,6 +224,39 @@ fn costly_nsec3_is_insecure() {
     assert_eq!((got.rcode, got.ad), (Rcode::NXDOMAIN, true));
 }
 
+/// What is bogus for one client fails neither those who wait for the same keys nor those who do not
+/// want to be checked for (RFC 6840 §5.9).
+#[test]
+fn a_bogus_answer_is_the_business_of_those_who_asked_for_it() {
+    for seed in 0..6 {
+        let mut world = SignedWorld::new().unwrap();
+        let wrong = Some(Wrong::AbsenceUnproved);
+        world.zone("zone.", Some(Plan { wrong, ..nsec3(1) }), DATA).unwrap();
+        let (settings, world) = world.build().unwrap();
+        let mut driver = open(settings, world, seed).unwrap();
+        let asked = [
+            ("gone.zone. A", false, Rcode::SERVFAIL),
+            ("www.zone. A", false, Rcode::NOERROR),
+            ("gone.zone. A", true, Rcode::NXDOMAIN),
+            ("other.zone. TXT", false, Rcode::SERVFAIL),
+            ("www.zone. TXT", false, Rcode::NOERROR),
+        ];
+        for (token, (text, unchecked, _)) in (1..).zip(asked) {
+            let opt = Some(OptRecord::new(1232, true));
+            let wishes = Wishes { opt, authentic: false, unchecked };
+            let wire = wishes.query(token as u16, &question(text));
+            driver.request(Duration::ZERO, client(token), wire);
+        }
+        driver.run_until_quiet(PATIENCE);
+        for (token, (text, _, rcode)) in (1..).zip(asked) {
+            let wire = driver.response(token).unwrap().wire.clone().unwrap();
+            let message = Message::parse(&wire).unwrap();
+            assert_eq!(message.rcode(), rcode, "{text}, {seed}");
+            assert_eq!(message.header().ad(), rcode == Rcode::NOERROR, "{text}, {seed}");
+        }
+    }
+}
+
 /// RFC 8198: what was proved once is not asked for again.
 #[test]
 fn gaps_wildcards_and_delegations_are_learnt_once() {
