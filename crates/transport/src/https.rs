@@ -32,7 +32,8 @@ impl Location {
             None => (authority, 443),
         };
         // What would end the line of the request, or hide where it goes.
-        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
+        let is_plain =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
         if host.is_empty() || !is_plain(host) || !is_plain(path) {
             return None;
         }

@@ -128,7 +128,8 @@ fn locations_are_read() {
     let expected = ("data.iana.org".to_owned(), 443, "/root-anchors/root-anchors.xml".to_owned());
     assert_eq!(parse("https://data.iana.org/root-anchors/root-anchors.xml"), Some(expected));
     assert_eq!(parse("https://a:8443"), Some(("a".into(), 8443, "/".into())));
-    for url in ["http://a/", "https:///", "https://a/ b", "https://a\r\n/", "https://u@a/", "https://a:x/"]
+    for url in
+        ["http://a/", "https:///", "https://a/ b", "https://a\r\n/", "https://u@a/", "https://a:x/"]
     {
         assert_eq!(parse(url), None, "{url}");
     }
