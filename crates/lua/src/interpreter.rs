@@ -69,7 +69,8 @@ const LUA_CPATHS: &str = "/usr/local/lib/lua/5.1/?.so;/usr/lib/x86_64-linux-gnu/
 /// The log group of commands.
 const CONTROL: &str = "contrl";
 
-/// How many timers fire in one turn; the rest waits for the next, after the network had its turn.
+/// How many timers fire in one turn, unless a tick of the budget ends it before; the rest waits for the
+/// next, after the network had its turn.
 const TIMERS_PER_TURN: usize = 1000;
 
 /// Why the interpreter could not do what the program asked.
@@ -252,8 +253,11 @@ impl Interpreter {
     /// Runs what is due. At most so many callbacks that the loop goes on soon; what is left keeps
     /// `next_deadline()` in the past.
     pub fn handle_deadline(&self) {
-        let now = self.host().now_ms();
+        let (now, ticks) = (self.host().now_ms(), self.state.budget.ticks());
         for _ in 0..TIMERS_PER_TURN {
+            if self.state.budget.ticks() != ticks {
+                break;
+            }
             let due = self.state.timers.borrow_mut().take_due(now);
             let Some(id) = due else { break };
             let _run = self.state.budget.begin(Kind::Callback);

@@ -13,14 +13,14 @@ use mlua::ffi::{self, lua_Debug, lua_State};
 use mlua::{LightUserData, Lua};
 
 /// Between two ticks, in nanoseconds of processor time.
-const TICK_NS: i64 = 10_000_000;
+const TICK_NS: i64 = 5_000_000;
 
 /// Ticks for a hook of a layer or a rule: a client waits for it. 50 ms is beyond any sensible one.
-const HOOK_TICKS: u32 = 5;
+const HOOK_TICKS: u32 = 10;
 /// Ticks for what a timer, a descriptor or a query calls; the prelude begins new runs inside.
-const CALLBACK_TICKS: u32 = 50;
+const CALLBACK_TICKS: u32 = 100;
 /// Ticks for a command of a console: the operator waits for it.
-const COMMAND_TICKS: u32 = 200;
+const COMMAND_TICKS: u32 = 400;
 /// Ticks for a configuration that is read while clients are served, who wait meanwhile.
 const CONFIGURATION_TICKS: u32 = 500;
 /// No run is under way.
@@ -55,12 +55,15 @@ struct Watch {
     bound: AtomicU32,
     /// Not 0 once the run has been stopped.
     stopped: AtomicU32,
+    /// Ticks so far; the number goes round.
+    ticks: AtomicU32,
     state: AtomicPtr<lua_State>,
 }
 
 impl Watch {
     /// One tick of the timer. Async-signal-safe.
     fn tick(&self) {
+        self.ticks.fetch_add(1, Ordering::Relaxed);
         let left = self.left.load(Ordering::Relaxed);
         match left {
             IDLE => {}
@@ -92,6 +95,7 @@ impl Budget {
             left: AtomicU32::new(IDLE),
             bound: AtomicU32::new(0),
             stopped: AtomicU32::new(0),
+            ticks: AtomicU32::new(0),
             state: AtomicPtr::new(std::ptr::null_mut()),
         }));
         watch.state.store(lua.exec_raw_lua(|raw| raw.state()), Ordering::Relaxed);
@@ -107,6 +111,11 @@ impl Budget {
         table.raw_set("command", COMMAND_TICKS)?;
         table.raw_set("callback", CALLBACK_TICKS)?;
         Ok(table)
+    }
+
+    /// A number that changes with each tick: after one, a turn of callbacks has taken long enough.
+    pub(super) fn ticks(&self) -> u32 {
+        self.watch.ticks.load(Ordering::Relaxed)
     }
 
     /// Has a run been stopped, and the prelude not been told to forget it?

@@ -67,3 +67,19 @@ fn a_loop_compiled_by_the_configuration_is_stopped_too() {
     check_refused(&world, &[("spin(1e12)", "stopped after")]);
     assert_eq!(world.eval("spin(1e5) > 0"), "true");
 }
+
+#[test]
+fn many_slow_callbacks_do_not_fill_one_turn() {
+    let world = started();
+    world.eval("ran = 0");
+    world.eval(
+        "for _ = 1, 200 do event.after(10, function () ran = ran + 1 \
+         local s = 0 for i = 1, 1e6 do s = s + i end end) end",
+    );
+    world.host.now.set(world.host.now.get() + 20);
+    world.lua.handle_deadline();
+    let ran: u32 = world.eval("ran").parse().unwrap();
+    assert!((1..200).contains(&ran), "{ran}");
+    world.pass(1000);
+    check_console(&world, &[("ran", "200")]);
+}
