@@ -30,6 +30,7 @@ const NEEDS: &[Need] = &[
         service: Some("redis-server.service"),
     },
     Need { program: "openssl", package: "openssl", service: None },
+    Need { program: "curl", package: "curl", service: None },
 ];
 
 /// Parts of the Rust toolchain that a minimal installation lacks.

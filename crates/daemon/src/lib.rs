@@ -13,6 +13,7 @@ mod console;
 mod control;
 mod counters;
 mod descriptors;
+mod doh;
 mod endpoint;
 mod fleet;
 mod host;

@@ -151,3 +151,23 @@ pub(crate) const RETIRE_LOOK: Duration = Duration::from_millis(50);
 
 /// Memory for what is learnt while no cache is open, in octets.
 pub(crate) const CACHE_BYTES_UNTIL_OPENED: u64 = 1024 * 1024;
+
+/// Connections over HTTP at a time, all clients together: each may hold some windows of 64 KiB.
+pub(crate) const DOH_CONNECTIONS_MAX: usize = 1024;
+
+/// Queries under way on one connection over HTTP (SETTINGS_MAX_CONCURRENT_STREAMS, RFC 9113 §6.5.2
+/// recommends no fewer).
+pub(crate) const DOH_QUERIES_MAX: u32 = 100;
+
+/// Octets of the headers of one request over HTTP; the longest query in base64url fits.
+pub(crate) const DOH_HEADERS_MAX: u32 = 96 * 1024;
+
+/// Time for the body of a request over HTTP: a message fits into a few packets.
+pub(crate) const DOH_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// Octets of a body that is too long which are read and thrown away, so that the client hears why.
+pub(crate) const DOH_DISCARDED_MAX: usize = 1 << 20;
+
+/// Seconds that a failure told over HTTP may be kept: as long as the resolver itself remembers it at
+/// least (RFC 9520 §3.2).
+pub(crate) const DOH_SERVFAIL_AGE: u32 = 5;

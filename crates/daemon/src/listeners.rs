@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::task::{AbortHandle, spawn_local};
-use transport::protocol::{PipeLayer, of_kind};
+use transport::protocol::{Pipe, Protocol, of_kind};
 
 use crate::console::{self, ControlListener};
 use crate::logging::log;
@@ -302,7 +302,8 @@ pub(crate) fn serve_udp(
     Ok(())
 }
 
-/// Serves queries over TCP on a listening socket, in the clear (`dns`) or over TLS (`tls`).
+/// Serves queries over TCP on a listening socket: in the clear (`dns`), over TLS (`tls`) or HTTPS
+/// (`doh2`).
 pub(crate) fn serve_tcp(
     worker: &Rc<Worker>,
     socket: TcpListener,
@@ -310,8 +311,8 @@ pub(crate) fn serve_tcp(
     freebind: bool,
     origin: Origin,
 ) -> io::Result<()> {
-    let encrypted = of_kind(kind).any(|def| def.layers.contains(&PipeLayer::Tls));
-    let listener = Rc::new(StreamListener::new(socket, encrypted)?);
+    let spoken = of_kind(kind).find(|def| def.pipe == Pipe::Stream).map(|def| def.protocol);
+    let listener = Rc::new(StreamListener::new(socket, spoken.unwrap_or(Protocol::Tcp))?);
     let place = Place::Tcp(listener.address());
     worker.listeners.add(worker, place, kind, freebind, origin, Socket::Stream(listener));
     Ok(())

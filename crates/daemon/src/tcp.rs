@@ -18,11 +18,13 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Duration, sleep};
+use transport::protocol::Protocol;
 use transport::proxy::{self, ProxyHeader};
 use transport::server::{ServerLimits, ServerStream};
 use transport::tls::TlsSession;
 
 use crate::clock::Clock;
+use crate::doh;
 use crate::limits::ACCEPTS_PER_TURN;
 use crate::logging::log;
 use crate::os;
@@ -38,15 +40,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct StreamListener {
     socket: AsyncFd<TcpListener>,
     address: SocketAddr,
-    /// Clients speak TLS here (RFC 7858).
-    encrypted: bool,
+    /// What clients speak here.
+    spoken: Protocol,
 }
 
 impl StreamListener {
     /// Takes a listening, non-blocking socket. To be called within the runtime.
-    pub(crate) fn new(socket: TcpListener, encrypted: bool) -> io::Result<StreamListener> {
+    pub(crate) fn new(socket: TcpListener, spoken: Protocol) -> io::Result<StreamListener> {
         let address = socket.local_addr()?;
-        Ok(StreamListener { socket: watch_reading(socket)?, address, encrypted })
+        Ok(StreamListener { socket: watch_reading(socket)?, address, spoken })
     }
 
     /// The address it is bound to.
@@ -97,10 +99,13 @@ fn admit(worker: &Rc<Worker>, listener: &StreamListener, stream: TcpStream, peer
     } else {
         listener.address
     };
+    if listener.spoken == Protocol::Https {
+        return doh::admit(worker, stream, peer, local);
+    }
     let Ok(stream) = watch(stream) else { return };
     let now = worker.now();
     let limits = worker.stream_limits();
-    let tls = match listener.encrypted {
+    let tls = match listener.spoken == Protocol::Tls {
         false => None,
         true => match worker.tls.session(now) {
             Some(session) => Some(Secured {

@@ -1,9 +1,11 @@
 //! What the listeners for DNS over TLS use: certificate, session tickets, time for the handshake.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use resolve::Now;
+use tokio_rustls::rustls::ServerConfig;
 use transport::tls::{TicketSecret, TlsServer, TlsSession, TlsSetupError};
 
 use crate::logging::log;
@@ -71,6 +73,13 @@ impl TlsService {
         let server = self.server().map_err(|error| log!(Err, "tls", "{error}")).ok()?;
         let session = server.session(now.unix.seconds());
         session.map_err(|fault| log!(Err, "tls", "{fault}")).ok()
+    }
+
+    /// What connections over HTTP that come now are accepted with; `None` as with
+    /// [`TlsService::session`].
+    pub(crate) fn https(&self, now: Now) -> Option<Arc<ServerConfig>> {
+        let server = self.server().map_err(|error| log!(Err, "tls", "{error}")).ok()?;
+        Some(server.https(now.unix.seconds()))
     }
 
     fn server(&self) -> Result<TlsServer, TlsSetupError> {

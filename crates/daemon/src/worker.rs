@@ -27,6 +27,7 @@ use transport::server::ServerLimits;
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::doh;
 use crate::fleet::Fleet;
 use crate::limits::{
     CACHE_BYTES_UNTIL_OPENED, CLIENT_STREAMS_MAX, DESCRIPTORS_RESERVED, READ_BYTES,
@@ -67,6 +68,7 @@ pub(crate) struct Worker {
     pub(crate) streams: ClientStreams,
     pub(crate) tls: TlsService,
     pub(crate) proxied: Proxied,
+    pub(crate) doh: doh::Connections,
     pub(crate) upstream: Upstream,
     pub(crate) alarm: Alarm,
     pub(crate) counters: Rc<Counters>,
@@ -160,6 +162,7 @@ impl Worker {
             listeners: Listeners::default(),
             streams: ClientStreams::default(),
             proxied: Proxied::default(),
+            doh: doh::Connections::default(),
             tls: TlsService::new(seed_from(&mut random)),
             upstream: Upstream::new(ports)?,
             alarm: Alarm::default(),
@@ -234,6 +237,15 @@ impl Worker {
     /// Ends the program after this turn.
     pub(crate) fn quit(&self) {
         self.quitting.notify_one();
+    }
+
+    /// The last one of those that have taken over.
+    pub(crate) fn latest(self: &Rc<Self>) -> Rc<Worker> {
+        let mut latest = self.clone();
+        while let Some(next) = latest.successor() {
+            latest = next;
+        }
+        latest
     }
 
     /// Who goes on with the connections of clients, once this worker is replaced.
@@ -513,7 +525,8 @@ impl Worker {
 
     /// Descriptors that exchanges may still use.
     fn descriptors_free(&self) -> usize {
-        self.descriptors.saturating_sub(self.streams.len() + self.upstream.descriptors())
+        self.descriptors
+            .saturating_sub(self.streams.len() + self.doh.len() + self.upstream.descriptors())
     }
 
     /// Runs a step of the resolver; a panic in it is a bug that ends one request, not the worker.
@@ -640,7 +653,9 @@ impl Worker {
     }
 
     fn finish_own(&self, number: u32, wire: Option<Vec<u8>>) {
-        self.internal.set(self.internal.get().saturating_sub(1));
+        if own::is_own(number) {
+            self.internal.set(self.internal.get().saturating_sub(1));
+        }
         self.own.finish(number, wire);
     }
 

@@ -17,6 +17,8 @@ pub enum Pipe {
 pub enum PipeLayer {
     /// Octets that nobody on the way can read (RFC 8446).
     Tls,
+    /// Requests and responses on streams of their own (RFC 9113).
+    Http2,
     /// Two octets of length before each message (RFC 1035 §4.2.2).
     Framing,
 }
@@ -30,6 +32,8 @@ pub enum Protocol {
     Tcp,
     /// DNS over TLS (RFC 7858).
     Tls,
+    /// DNS over HTTPS (RFC 8484).
+    Https,
 }
 
 /// A row of the table.
@@ -71,6 +75,14 @@ pub const PROTOCOLS: &[ProtocolDef] = &[
         port: 853,
         pipe: Pipe::Stream,
         layers: &[PipeLayer::Tls, PipeLayer::Framing],
+    },
+    ProtocolDef {
+        protocol: Protocol::Https,
+        name: "https",
+        kind: "doh2",
+        port: 443,
+        pipe: Pipe::Stream,
+        layers: &[PipeLayer::Tls, PipeLayer::Http2],
     },
 ];
 

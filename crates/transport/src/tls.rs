@@ -25,6 +25,9 @@ use tickets::Tickets;
 /// RFC 7858 §3.1 says nothing of ALPN; the name is registered, and clients that send one send this.
 const ALPN_DOT: &[u8] = b"dot";
 
+/// HTTP/2 (RFC 9113 §3.2); DNS over HTTPS is spoken over nothing older.
+const ALPN_HTTP: &[u8] = b"h2";
+
 /// Why a server cannot be made of what it was given.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsSetupError {
@@ -56,6 +59,7 @@ pub struct TlsFault(String);
 #[derive(Clone)]
 pub struct TlsServer {
     config: Arc<ServerConfig>,
+    https: Arc<ServerConfig>,
     tickets: Arc<Tickets>,
 }
 
@@ -108,7 +112,16 @@ impl TlsServer {
         config.ticketer = tickets.clone();
         // Sessions live in tickets, which every worker can read, and not in this process.
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        Ok(TlsServer { config: Arc::new(config), tickets })
+        let mut https = config.clone();
+        https.alpn_protocols = vec![ALPN_HTTP.to_vec()];
+        Ok(TlsServer { config: Arc::new(config), https: Arc::new(https), tickets })
+    }
+
+    /// The same certificate for connections over HTTP that are accepted at `unix` seconds since 1970
+    /// and later; for a library that moves the octets itself.
+    pub fn https(&self, unix: u64) -> Arc<ServerConfig> {
+        self.tickets.set_time(unix);
+        self.https.clone()
     }
 
     /// The session of a connection that was accepted at `unix` seconds since 1970.

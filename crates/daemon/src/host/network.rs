@@ -25,7 +25,7 @@ use crate::upstream::Source;
 use crate::{control, endpoint, os};
 
 /// The kinds of endpoint that are known, and not served by this program.
-const UNSERVED: [&str; 4] = ["doh2", "doh_legacy", "webmgmt", "xdp"];
+const UNSERVED: [&str; 3] = ["doh_legacy", "webmgmt", "xdp"];
 
 /// What is set and has no other home.
 pub(super) struct State {
@@ -61,7 +61,7 @@ fn shown(address: &ListenAddress) -> String {
 
 fn unsupported(listen: &Listen) -> HostError {
     HostError::refused(format!(
-        "kind '{}' does not go with that sort of address: dns and tls take an IP address, control a \
+        "kind '{}' does not go with that sort of address: dns, tls and doh2 take an IP address, control a \
          path",
         listen.kind
     ))
@@ -98,18 +98,23 @@ impl DaemonHost {
         })
     }
 
-    fn listen_tls(&self, address: SocketAddr, freebind: bool) -> Result<(), HostError> {
+    fn listen_stream(
+        &self,
+        kind: &str,
+        address: SocketAddr,
+        freebind: bool,
+    ) -> Result<(), HostError> {
         self.refuse_open(address)?;
         if self.checking {
-            self.enter_unopened(Place::Tcp(address), "tls", freebind);
+            self.enter_unopened(Place::Tcp(address), kind, freebind);
             return Ok(());
         }
-        let tcp = match self.borrow_socket(&Place::Tcp(address), "tls")? {
+        let tcp = match self.borrow_socket(&Place::Tcp(address), kind)? {
             Some(socket) => TcpListener::from(socket),
             None => endpoint::bind_tcp(address, freebind)
                 .map_err(|error| HostError::refused(error.to_string()))?,
         };
-        listeners::serve_tcp(&self.worker, tcp, "tls", freebind, Origin::Own)
+        listeners::serve_tcp(&self.worker, tcp, kind, freebind, Origin::Own)
             .map_err(system(format!("listen on '{}'", endpoint::display(address))))
     }
 
@@ -181,9 +186,11 @@ impl Network for DaemonHost {
     fn listen(&self, listen: &Listen) -> Result<(), HostError> {
         match (listen.kind.as_str(), &listen.address) {
             ("dns", ListenAddress::Ip(address)) => self.listen_dns(*address, listen.freebind),
-            ("tls", ListenAddress::Ip(address)) => self.listen_tls(*address, listen.freebind),
+            (kind @ ("tls" | "doh2"), ListenAddress::Ip(address)) => {
+                self.listen_stream(kind, *address, listen.freebind)
+            }
             ("control", ListenAddress::Unix(path)) => self.listen_control(path),
-            ("dns" | "tls" | "control", _) => Err(unsupported(listen)),
+            ("dns" | "tls" | "doh2" | "control", _) => Err(unsupported(listen)),
             (kind, _)
                 if UNSERVED.contains(&kind)
                     || self.network.kinds.borrow().iter().any(|k| k == kind) =>
@@ -197,7 +204,7 @@ impl Network for DaemonHost {
                 Ok(())
             }
             (kind, _) => Err(HostError::refused(format!(
-                "network socket kind '{kind}' is not known; known are dns, tls and control"
+                "network socket kind '{kind}' is not known; known are dns, tls, doh2 and control"
             ))),
         }
     }
@@ -477,7 +484,7 @@ fn serve_given(host: &DaemonHost, socket: OwnedFd, kind: &str) -> Result<(), Hos
             listeners::serve_udp(&host.worker, socket, false, Origin::Inherited)
                 .map_err(system(action()))
         }
-        ("dns" | "tls", Some(AddressFamily::Inet | AddressFamily::Inet6), true) => {
+        ("dns" | "tls" | "doh2", Some(AddressFamily::Inet | AddressFamily::Inet6), true) => {
             let socket = TcpListener::from(socket);
             socket.set_nonblocking(true).map_err(system(action()))?;
             listeners::serve_tcp(&host.worker, socket, kind, false, Origin::Inherited)
@@ -501,7 +508,7 @@ fn serve_given(host: &DaemonHost, socket: OwnedFd, kind: &str) -> Result<(), Hos
         }
         _ => Err(HostError::refused(format!(
             "{}: kind '{kind}' does not go with that sort of socket; dns takes UDP or listening \
-             TCP sockets, tls listening TCP sockets, control takes listening UNIX sockets",
+             TCP sockets, tls and doh2 listening TCP sockets, control takes listening UNIX sockets",
             action()
         ))),
     }

@@ -17,6 +17,14 @@ use crate::token::Token;
 /// Room for one question.
 const QUERY_BYTES_MAX: usize = 512;
 
+/// Numbers with this bit are of queries of clients, the others of the program itself.
+const CLIENT: u32 = 1 << 31;
+
+/// Is it a query of the program itself?
+pub(super) fn is_own(number: u32) -> bool {
+    number & CLIENT == 0
+}
+
 /// Who waits for which answer.
 #[derive(Default)]
 pub(super) struct Waiting {
@@ -25,9 +33,10 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    fn begin(&self) -> (u32, oneshot::Receiver<Option<Vec<u8>>>) {
-        let number = self.last.get().wrapping_add(1);
-        self.last.set(number);
+    fn begin(&self, mark: u32) -> (u32, oneshot::Receiver<Option<Vec<u8>>>) {
+        let next = self.last.get().wrapping_add(1) & !CLIENT;
+        self.last.set(next);
+        let number = next | mark;
         let (sender, receiver) = oneshot::channel();
         self.tasks.borrow_mut().insert(number, sender);
         (number, receiver)
@@ -57,7 +66,7 @@ impl Worker {
         let mut composer = Composer::new(&mut wire, header, QUERY_BYTES_MAX);
         composer.question(name, rtype, Class::IN).ok()?;
         composer.finish(Some(&OptRecord::new(dns::edns::UDP_SIZE_DEFAULT, true)));
-        let (number, answer) = self.own.begin();
+        let (number, answer) = self.own.begin(0);
         let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let client = Client {
             token: Token::Own(number).into(),
@@ -73,5 +82,36 @@ impl Worker {
             self.finish_own(number, None);
         }
         answer.await.ok().flatten()
+    }
+
+    /// Asks what a client asks, in a turn of its own; the client's token is not looked at. `None`: the
+    /// query was dropped.
+    pub(crate) async fn query_of_client(
+        self: &Rc<Self>,
+        client: Client,
+        wire: &[u8],
+    ) -> Option<Vec<u8>> {
+        let (number, waiting) = self.own.begin(CLIENT);
+        let client = Client { token: Token::Own(number).into(), ..client };
+        self.counters.tcp.add(1);
+        let mut finished = Vec::new();
+        let hit = self.turn("query over HTTP", |core, now| {
+            let hit = core.answer_cached(now, &client, wire, &mut finished);
+            if !hit {
+                self.take_in(core, now, client, wire);
+            }
+            hit
+        });
+        match hit {
+            Some(true) => {
+                self.own.finish(number, None);
+                Some(finished)
+            }
+            Some(false) => waiting.await.ok().flatten(),
+            None => {
+                self.own.finish(number, None);
+                None
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod collector;
 mod control;
 mod ctl_cache;
+mod doh;
 mod e2e;
 mod e2e_lua;
 mod e2e_signed;
