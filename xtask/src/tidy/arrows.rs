@@ -104,8 +104,11 @@ const ROOMS: &[Room] = &[
         rooms: &["dns", "store", "resolve", "transport", "modules", "lua"],
         libraries: &[
             "anyhow",
+            "bytes",
             "clap",
+            "h2",
             "hashbrown",
+            "http",
             "libc",
             "nix",
             "rand_chacha",
@@ -118,6 +121,7 @@ const ROOMS: &[Room] = &[
             "thiserror",
             "tikv-jemallocator",
             "tokio",
+            "tokio-rustls",
         ],
         tests: &[],
     },
@@ -142,6 +146,7 @@ const ROOMS: &[Room] = &[
 /// Libraries that only these rooms may name, so that each stays replaceable.
 const OWNERS: &[(&str, &[&str])] = &[
     ("aws-lc-rs", &["dns", "transport"]),
+    ("h2", &["daemon"]),
     ("h3", &["daemon"]),
     ("heed", &["store"]),
     ("hyper", &["daemon"]),
@@ -153,6 +158,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["transport"]),
     ("socket2", &["daemon"]),
     ("tokio", &["daemon"]),
+    ("tokio-rustls", &["daemon"]),
 ];
 
 /// Which part of a manifest a line stands in.
