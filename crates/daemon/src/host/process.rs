@@ -135,11 +135,14 @@ impl Process for DaemonHost {
             source,
         };
         let _turn = take_turn(&directory).map_err(failed)?;
-        let own: Vec<PathBuf> = self.worker.listeners.list().into_iter().filter_map(unix).collect();
+        // A configuration may have spelled its paths in its own way.
+        let plain = |path: PathBuf| path.canonicalize().unwrap_or(path);
+        let own: Vec<PathBuf> =
+            self.worker.listeners.list().into_iter().filter_map(unix).map(plain).collect();
         let mut known = BTreeSet::from([self.pid().to_string().into_bytes()]);
         let mut replies = Vec::new();
         for socket in control::sockets(&directory).map_err(failed)? {
-            if own.contains(&socket) {
+            if own.contains(&plain(socket.clone())) {
                 continue;
             }
             let reply = match ask_peer(&socket, command, &mut known) {

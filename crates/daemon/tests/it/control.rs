@@ -247,14 +247,15 @@ fn map_reaches_all_groups_and_each_process_once() {
     let running = Running::start_with("", &["-f", "2"], &[]);
     let directory = running.directory.path();
     sockets(directory, 2);
-    // A process with two sockets, and one that shows no prompt.
-    let more = "net.listen(worker.control_path .. 'more', nil, { kind = 'control' })";
+    // A process with three sockets, one of them spelled oddly, and one that shows no prompt.
+    let more = "net.listen(worker.control_path .. 'more', nil, { kind = 'control' })
+                net.listen(worker.cwd .. '/control/../control/odd', nil, { kind = 'control' })";
     fs::write(directory.join("two"), more).unwrap();
     let _two = Beside::start(directory, &["-c", "two"]);
     let _quiet = Beside::start(directory, &["-q"]);
     // What a process that was killed has left.
     drop(std::os::unix::net::UnixListener::bind(directory.join("control/1")).unwrap());
-    let all = sockets(directory, 6);
+    let all = sockets(directory, 7);
     for socket in all.iter().filter(|path| !path.ends_with("1")) {
         eventually("four processes", || {
             let mut stream = UnixStream::connect(socket).unwrap();
