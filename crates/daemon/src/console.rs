@@ -122,6 +122,13 @@ pub(crate) fn input_is_usable() -> bool {
     stdin.is_terminal() || matches!(kind, Ok(SFlag::S_IFIFO | SFlag::S_IFSOCK))
 }
 
+/// Is somebody typing, and reading the answers?
+pub(crate) fn is_on_terminal() -> bool {
+    use std::io::IsTerminal;
+
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
 /// Reads commands from standard input until the end of it; the service goes on after that. The
 /// input is not made non-blocking, since that would reach other programs with the same terminal.
 pub(crate) async fn interact(service: Rc<Service>) {

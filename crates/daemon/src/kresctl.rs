@@ -9,7 +9,7 @@ mod instances;
 mod reload;
 
 use std::fmt::Display;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::control;
+use crate::prompt::{self, Backend, call};
 use cli::{Command, Options};
 use instances::{Instance, Instances};
 
@@ -101,6 +102,37 @@ fn run(options: &Options) -> Result<u8> {
             bail!("nothing to do; 'kresctl --help' shows what")
         }
     }
+}
+
+/// Without a command: a prompt, whose commands are run on all processes.
+fn talk(mut instances: Instances) -> Result<u8> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nothing to do; 'kresctl --help' shows what, 'kresctl run -' reads Lua from a pipe");
+    }
+    let names: Vec<&str> = (0..instances.len()).map(|index| instances.name(index)).collect();
+    say(format_args!("commands go to {}; Ctrl-D ends", names.join(", ")));
+    prompt::converse(Everybody(&mut instances)).context("the prompt")?;
+    Ok(0)
+}
+
+/// All processes as those who answer a prompt.
+struct Everybody<'a>(&'a mut Instances);
+
+impl Backend for Everybody<'_> {
+    fn run(&mut self, command: &str) -> Option<Result<String, String>> {
+        // Questions of the prompt itself are answered by one of them.
+        if self.0.len() == 1 || command.starts_with(prompt::OWN) {
+            return Some(self.0.ask(0, command));
+        }
+        let mut texts = Vec::new();
+        for index in 0..self.0.len() {
+            let text = self.0.ask(index, command).unwrap_or_else(|error| error);
+            texts.push(format!("-- instance {}\n{text}", self.0.name(index)));
+        }
+        Some(Ok(texts.join("\n")))
+    }
+
+    fn interrupt(&mut self) {}
 }
 
 /// `run`: the command on each process, and what each answers.
@@ -211,19 +243,4 @@ fn stop(instances: &mut Instances) -> Result<u8> {
          'kill -9' ends them",
         STOP_WAIT.as_secs()
     )
-}
-
-/// A call of one of the functions that processes have for this program, with a text.
-fn call(function: &str, text: &str) -> String {
-    let mut literal = String::new();
-    for letter in text.chars() {
-        match letter {
-            '\n' => literal.push_str("\\n"),
-            '\r' => literal.push_str("\\r"),
-            '\0' => literal.push_str("\\0"),
-            '\'' | '\\' => literal.extend(['\\', letter]),
-            other => literal.push(other),
-        }
-    }
-    format!("return __control.{function}('{literal}')")
 }

@@ -24,6 +24,7 @@ mod logging;
 #[allow(unsafe_code, reason = "system calls without a safe wrapper")]
 mod os;
 mod program;
+mod prompt;
 mod proxied;
 mod service;
 mod signals;
@@ -31,6 +32,7 @@ mod start;
 mod supervisor;
 mod systemd;
 mod tcp;
+mod terminal;
 mod tls;
 mod token;
 mod udp;

@@ -117,6 +117,14 @@ impl Program {
         self.entered.notify_one();
     }
 
+    /// Runs a command: the text of the answer, or of the error.
+    pub(crate) fn run_command(&self, command: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
+        let answer = self.interpreter.eval_line(command);
+        self.host.worker.apply();
+        self.entered.notify_one();
+        answer
+    }
+
     /// Takes input of a console; what its commands have set holds when this returns.
     pub(crate) fn handle_console(
         &self,

@@ -28,6 +28,7 @@ use crate::program::Program;
 use crate::service::{Service, Setup};
 use crate::signals::{FinalSignals, HangUp};
 use crate::supervisor::{self, Role};
+use crate::terminal::{self, Found};
 use crate::token::Token;
 use crate::watches::Watches;
 use crate::worker::{Worker, WorkerParts};
@@ -187,6 +188,7 @@ async fn work(
     interactive: bool,
 ) -> Result<()> {
     let mut signals = FinalSignals::new().context("signals")?;
+    let _found = interactive.then(Found::now);
     let mut hang_up = HangUp::new(!interactive && !options.check).context("signals")?;
     let service = Rc::new(Service::new(Setup {
         options: options.clone(),
@@ -211,7 +213,10 @@ async fn work(
     let ended = program.is_quitting();
     service.begin(program);
     if interactive {
-        spawn_local(console::interact(service.clone()));
+        match console::is_on_terminal() && !options.quiet {
+            true => spawn_local(terminal::serve(service.clone())),
+            false => spawn_local(console::interact(service.clone())),
+        };
     }
     systemd::ready();
 

@@ -23,6 +23,7 @@ mod proxied;
 mod reload;
 mod roll;
 mod tcp;
+mod terminal;
 mod tls;
 mod tls_upstream;
 mod udp;
