@@ -98,9 +98,8 @@ fn run(options: &Options) -> Result<u8> {
         Some(Command::Status { json }) => status(&mut instances, *json),
         Some(Command::Reload) => reload::reload(&mut instances),
         Some(Command::Stop) => stop(&mut instances),
-        Some(Command::Check { .. } | Command::Cache { .. }) | None => {
-            bail!("nothing to do; 'kresctl --help' shows what")
-        }
+        Some(Command::Check { .. } | Command::Cache { .. }) => bail!("it was done already"),
+        None => talk(instances),
     }
 }
 
