@@ -65,7 +65,7 @@ fn questions_can_be_handed_in() {
     assert_eq!(asked(&world), ["a.example. MX"]);
     world.answer_modules(NAME);
     assert_eq!(refresh(&mut world), Value::Bool(true));
-    assert!(world.try_call(NAME, "refresh", &[name.clone()]).is_err());
+    assert!(world.try_call(NAME, "refresh", std::slice::from_ref(&name)).is_err());
 }
 
 #[test]
