@@ -17,7 +17,7 @@ use rand_chacha::ChaCha12Rng;
 use resolve::{ExchangeFault, ExchangeId, Now, Target, Via};
 
 use ports::Ports;
-use tcp::{Place, TcpExchanges};
+use tcp::{Place, Question, TcpExchanges};
 use tls::TlsUpstreams;
 use udp::UdpExchanges;
 
@@ -62,7 +62,8 @@ impl Upstream {
         };
         if encryption.is_some() || target.via == Via::Tcp {
             let place = Place { address: target.address, encryption };
-            return self.tcp.start(now, id, place, wire, connect_timeout, &self.tls, free);
+            let question = Question { id, wire, connect_timeout, on_used: false };
+            return self.tcp.start(now, place, question, &self.tls, free);
         }
         if free == 0 {
             // For the next one, which the resolver sends when it is told to wait.

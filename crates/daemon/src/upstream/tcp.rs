@@ -30,12 +30,12 @@ use crate::os::watch::watch;
 use crate::worker::Worker;
 
 /// A question under way on a connection.
-struct Question {
-    id: ExchangeId,
-    wire: Vec<u8>,
-    connect_timeout: Duration,
+pub(super) struct Question {
+    pub id: ExchangeId,
+    pub wire: Vec<u8>,
+    pub connect_timeout: Duration,
     /// Sent on a connection that had been used before.
-    on_used: bool,
+    pub on_used: bool,
 }
 
 /// Where a connection goes to, and how its other side proves who it is if it is encrypted.
@@ -73,23 +73,21 @@ impl TcpExchanges {
     pub(super) fn start(
         &self,
         now: Now,
-        id: ExchangeId,
         place: Place,
-        wire: Vec<u8>,
-        connect_timeout: Duration,
+        question: Question,
         sessions: &TlsUpstreams,
         free: usize,
     ) -> Result<(), ExchangeFault> {
         let fits = |stream: &&Rc<UpstreamStream>| {
-            !stream.closing.get() && stream.session.borrow().has_room_for(&wire)
+            !stream.closing.get() && stream.session.borrow().has_room_for(&question.wire)
         };
         let open = self.streams.borrow().get(&place).and_then(|s| s.iter().find(fits).cloned());
         let stream = match open {
             Some(stream) => stream,
-            None => self.open(now, place, connect_timeout, sessions, free)?,
+            None => self.open(now, place, question.connect_timeout, sessions, free)?,
         };
         let on_used = stream.session.borrow().has_answered();
-        self.queue(now, &stream, Question { id, wire, connect_timeout, on_used })
+        self.queue(now, &stream, Question { on_used, ..question })
     }
 
     /// A connection about to be made.
