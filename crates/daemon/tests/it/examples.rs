@@ -104,6 +104,7 @@ fn the_manual_page_of_kresctl_knows_every_command_and_option() {
         assert!(
             manual.contains(&format!("\n.B {command}\n"))
                 || manual.contains(&format!("\n.BI {command} "))
+                || manual.contains(&format!("\n.BI \"{command} "))
                 || manual.contains(&format!("\n.BR {command} ")),
             "{command}"
         );

@@ -84,7 +84,7 @@ function control.json(text)
 	if not chunk then
 		error(err, 0)
 	end
-	return G.tojson((setfenv(chunk, M.sandbox)()))
+	return G.tojson((chunk()))
 end
 
 -- Steps of a reload that several processes take together: 'prepare', 'commit', 'abandon'.
