@@ -28,7 +28,7 @@ const BAD_SERVERS_MAX: usize = 1;
 
 /// Look-ups of server addresses that lead nowhere, and still the zone must be reached. A request may
 /// do a few more (CVE-2020-12667), which the zones above share.
-const BARREN_LOOKUPS_MAX: usize = 2;
+const BARREN_LOOKUPS_MAX: usize = 3;
 
 /// What a client must get.
 #[derive(Clone, PartialEq, Eq, Debug)]
