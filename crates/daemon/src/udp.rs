@@ -3,6 +3,7 @@
 #[allow(unsafe_code, reason = "recvmmsg and sendmmsg")]
 pub(crate) mod mmsg;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -108,7 +109,9 @@ impl UdpListener {
 /// Serves a socket until the task is ended.
 pub(crate) async fn serve(worker: Rc<Worker>, listener: Rc<UdpListener>) {
     loop {
-        let Ok(mut guard) = listener.socket.readable().await else { return };
+        // Cheaper than `readable`, which may be waited for by several.
+        let ready = poll_fn(|context| listener.socket.poll_read_ready(context)).await;
+        let Ok(mut guard) = ready else { return };
         let mut drained = false;
         for _ in 0..BATCHES_PER_TURN {
             match worker.handle_datagrams(&listener) {

@@ -291,6 +291,7 @@ impl Worker {
         let count = listener.receive(inbox)?;
         let now = self.now();
         let mut core = self.core.borrow_mut();
+        let mut hits = 0;
         for datagram in inbox.datagrams() {
             let sender = listener.client(&datagram);
             let (client, query) = match self.proxied.pass(listener, &sender, datagram.bytes) {
@@ -312,9 +313,16 @@ impl Worker {
             if self.guard("query over UDP", step) == Some(true) {
                 outbox.commit(sender.peer, listener.source(&sender));
                 self.proxied.take(client.token.into());
+                hits += 1;
             }
         }
         self.counters.udp.add(count);
+        let unchanged = hits == count && !self.settings_changed.get();
+        if unchanged && self.changes.borrow().is_empty() && !core.has_work(now) {
+            drop(core);
+            flush(outbox, outbox_of, &self.counters);
+            return Ok(count);
+        }
         self.end_turn(core, &mut buffers, now);
         Ok(count)
     }

@@ -26,9 +26,9 @@ use smallvec::SmallVec;
 
 use crate::client::Client;
 use crate::time::Now;
-use scan::Scan;
+use scan::{Folded, Scan};
 pub use scan::is_plain_query;
-use table::{Entry, Table};
+use table::{Facts, Table};
 
 /// Bounds of an answer cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,12 +104,20 @@ pub struct AnswerCache {
     /// Turns the records of rotated sets; any sequence will do, it hides nothing.
     turn: u32,
     rotate: bool,
+    question: Folded,
 }
 
 impl AnswerCache {
     /// An empty cache; `hash_keys` must be unknown to clients.
     pub fn new(hash_keys: (u64, u64), limits: AnswerCacheLimits) -> AnswerCache {
-        AnswerCache { table: Table::new(limits), hash_keys, generation: 0, turn: 0, rotate: false }
+        AnswerCache {
+            table: Table::new(limits),
+            hash_keys,
+            generation: 0,
+            turn: 0,
+            rotate: false,
+            question: Folded::new(),
+        }
     }
 
     /// Rotate address records from answer to answer?
@@ -142,13 +150,6 @@ impl AnswerCache {
         self.table.bytes()
     }
 
-    fn hash(&self, scan: &Scan, tag: u32) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.hash_keys.0, self.hash_keys.1);
-        hasher.write(scan.folded_question());
-        hasher.write_u64(u64::from(scan.key_bits) << 32 | u64::from(tag));
-        hasher.finish()
-    }
-
     /// Answers `wire` into `out` (which is cleared) if the answer is at hand. `tag` separates
     /// clients to whom different rules apply; `udp_size_max` is our own bound on datagrams.
     pub fn answer(
@@ -160,19 +161,15 @@ impl AnswerCache {
         wire: &[u8],
         out: &mut Vec<u8>,
     ) -> Option<AnswerHit> {
-        let scan = Scan::new(wire, client.protocol)?;
-        let hash = self.hash(&scan, tag);
+        let scan = Scan::new(wire, client.protocol, &mut self.question)?;
+        let hash = hash(self.hash_keys, &scan, tag);
         let seconds = now.unix.seconds();
-        let generation = self.generation;
-        let entry = self.table.find(hash, |entry| {
-            entry.generation == generation
-                && entry.key_bits == scan.key_bits
-                && entry.tag == tag
-                && entry.question() == scan.folded_question()
-        })?;
+        let key = (scan.key_bits, tag, scan.folded_question());
+        let entry = self.table.find(hash, key)?;
+        let facts = entry.facts();
         // A clock set back makes entries look as if they came from the future: not usable.
-        let age = seconds.checked_sub(entry.stored)?;
-        if seconds >= entry.expires {
+        let age = seconds.checked_sub(facts.stored)?;
+        if facts.generation != self.generation || seconds >= facts.expires {
             return None;
         }
         let limit = if client.protocol.is_datagram() {
@@ -184,9 +181,7 @@ impl AnswerCache {
         if answer.len() > limit {
             return None;
         }
-        if let Some(tallies) = &entry.tallies {
-            tallies.iter().for_each(Tally::count);
-        }
+        entry.tallies().iter().for_each(Tally::count);
         out.clear();
         out.extend_from_slice(answer);
         out[..2].copy_from_slice(&wire[..2]);
@@ -196,15 +191,15 @@ impl AnswerCache {
         if age > 0 {
             // Ages are bounded by the entry's life, which is no longer than its least TTL.
             let age = age as u32;
-            for &offset in entry.ttl_offsets() {
-                let at = offset as usize;
+            for offset in entry.ttl_offsets() {
+                let at = usize::from(offset);
                 if let Some(field) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) {
                     *field = u32::from_be_bytes(*field).saturating_sub(age).to_be_bytes();
                 }
             }
         }
         if self.rotate
-            && let Some(ring) = entry.ring
+            && let Some(ring) = facts.ring
         {
             self.turn = self.turn.wrapping_add(1);
             ring.rotate(out, self.turn as usize);
@@ -212,7 +207,7 @@ impl AnswerCache {
         Some(AnswerHit {
             rcode: Rcode(u16::from(out[3] & 0xf)),
             flags: u16::from_be_bytes([out[2], out[3]]),
-            no_data: entry.no_data,
+            no_data: facts.no_data,
             edns: scan.edns,
             dnssec_ok: scan.dnssec_ok(),
         })
@@ -223,7 +218,7 @@ impl AnswerCache {
     /// kept change nothing.
     pub fn insert(&mut self, now: Now, client: &Client, kept: Kept, query: &[u8], response: &[u8]) {
         let Kept { tag, life, tallies } = kept;
-        let Some(scan) = Scan::new(query, client.protocol) else { return };
+        let Some(scan) = Scan::new(query, client.protocol, &mut self.question) else { return };
         let Ok(message) = Message::parse(response) else { return };
         let header = message.header();
         if response.len() > ANSWER_BYTES_MAX || header.tc() || header.qdcount != 1 {
@@ -244,26 +239,25 @@ impl AnswerCache {
             return;
         }
         let stored = now.unix.seconds();
-        let hash = self.hash(&scan, tag);
-        let no_data = header.ancount == 0 && header.rcode_low() == Rcode::NOERROR;
-        let entry = Entry::new(
-            hash,
-            scan.folded_question(),
-            response,
-            &offsets,
-            table::Facts {
-                generation: self.generation,
-                stored,
-                expires: stored + u64::from(least).min(LIFE_SECONDS_MAX),
-                key_bits: scan.key_bits,
-                tag,
-                no_data,
-                ring: Ring::find(&message),
-                tallies: (!tallies.is_empty()).then(|| Box::new(tallies)),
-            },
-        );
-        self.table.insert(stored, entry);
+        let facts = Facts {
+            hash: hash(self.hash_keys, &scan, tag),
+            generation: self.generation,
+            stored,
+            expires: stored + u64::from(least).min(LIFE_SECONDS_MAX),
+            key_bits: scan.key_bits,
+            tag,
+            no_data: header.ancount == 0 && header.rcode_low() == Rcode::NOERROR,
+            ring: Ring::find(&message),
+        };
+        self.table.insert(&facts, scan.folded_question(), &offsets, response, tallies);
     }
+}
+
+fn hash(keys: (u64, u64), scan: &Scan<'_>, tag: u32) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
+    hasher.write(scan.folded_question());
+    hasher.write_u64(u64::from(scan.key_bits) << 32 | u64::from(tag));
+    hasher.finish()
 }
 
 /// Neighbouring records of one size that may change places: the addresses of an answer.

@@ -271,6 +271,17 @@ impl Resolver {
         self.timers.first().map(|(at, _)| (at, "request"))
     }
 
+    /// Is there anything that a turn must not end without? Not after queries that finished answers
+    /// were given for, as a rule: then [`Resolver::end_turn`] may be left out.
+    pub fn has_work(&self, now: Now) -> bool {
+        let Core { servers, cache, log, notices, .. } = &self.core;
+        !self.actions.is_empty()
+            || !log.is_empty()
+            || !notices.is_empty()
+            || servers.has_news(now)
+            || cache.has_pending()
+    }
+
     /// Ends a turn: what was learnt is committed to the store.
     pub fn end_turn(&mut self, now: Now) {
         let Core { servers, cache, counters, .. } = &mut self.core;

@@ -129,6 +129,11 @@ impl Log {
         self.lines.extend(lines.into_iter().take(room));
     }
 
+    /// Is there no line?
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// The next line.
     pub fn take(&mut self) -> Option<LogLine> {
         self.lines.pop_front()

@@ -112,6 +112,11 @@ impl Cache {
         self.bounds = bounds;
     }
 
+    /// Does anything stashed wait to be committed?
+    pub fn has_pending(&self) -> bool {
+        self.kv.has_pending()
+    }
+
     /// Ends a turn: what was stashed in it is committed at once. In a store that is nearly full,
     /// some older entries are removed with it.
     pub fn end_turn(&mut self) -> Result<(), StoreError> {

@@ -77,6 +77,9 @@ pub trait Kv {
     /// Removes the entry under `key`, if there is one.
     fn remove(&mut self, key: &[u8]) -> Result<(), StoreError>;
 
+    /// Do writes wait to be committed?
+    fn has_pending(&self) -> bool;
+
     /// Ends the snapshot and commits the turn's writes at once. When another process is just
     /// writing they wait for a later turn instead, so this never blocks. On an error the writes
     /// are gone and counted.

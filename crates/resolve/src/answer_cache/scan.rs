@@ -23,10 +23,19 @@ const QUESTION_BYTES_MAX: usize = NAME_BYTES_MAX + 4;
 /// Most options looked at before a query counts as out of the ordinary.
 const OPTIONS_MAX: usize = 4;
 
+/// Room for the question of a query, kept from one to the next.
+pub(super) struct Folded([u8; QUESTION_BYTES_MAX]);
+
+impl Folded {
+    pub(super) const fn new() -> Folded {
+        Folded([0; QUESTION_BYTES_MAX])
+    }
+}
+
 /// What matters of a query.
-pub(super) struct Scan {
-    question: [u8; QUESTION_BYTES_MAX],
-    question_length: usize,
+pub(super) struct Scan<'a> {
+    /// Name in lower case, type and class.
+    question: &'a [u8],
     /// Length of the name on the wire.
     pub(super) name_length: usize,
     pub(super) key_bits: u32,
@@ -34,10 +43,14 @@ pub(super) struct Scan {
     pub(super) edns: bool,
 }
 
-impl Scan {
+impl<'a> Scan<'a> {
     /// Looks at `wire`; `None` if it is not a plain query that an answer can be copied for.
     #[inline]
-    pub(super) fn new(wire: &[u8], protocol: ClientProtocol) -> Option<Scan> {
+    pub(super) fn new(
+        wire: &[u8],
+        protocol: ClientProtocol,
+        room: &'a mut Folded,
+    ) -> Option<Scan<'a>> {
         let header: &[u8; HEADER_BYTES] = wire.first_chunk()?;
         // QR=0, opcode QUERY, AA and TC clear, RD set; RA, Z and RCODE clear.
         if header[2] != 1 || header[3] & !0x30 != 0 {
@@ -61,13 +74,12 @@ impl Scan {
         }
         let question_length = name_length + 4;
         let (asked, rest) = rest.split_at_checked(question_length)?;
-        let mut question = [0; QUESTION_BYTES_MAX];
-        question[..question_length].copy_from_slice(asked);
+        let question = room.0.get_mut(..question_length)?;
+        question.copy_from_slice(asked);
         // Length bytes are below 64 and never letters; type and class must not be folded.
         question[..name_length].make_ascii_lowercase();
         let mut scan = Scan {
             question,
-            question_length,
             name_length,
             key_bits: 0,
             udp_size: UDP_SIZE_MIN,
@@ -93,7 +105,7 @@ impl Scan {
     }
 
     /// Reads the OPT record that must fill `rest`.
-    fn opt(mut self, rest: &[u8]) -> Option<Scan> {
+    fn opt(mut self, rest: &[u8]) -> Option<Scan<'a>> {
         let (fixed, options) = rest.split_first_chunk::<11>()?;
         // Root, OPT, any size, extended RCODE and version zero, no flags but DO.
         let [0, 0, 41, size_high, size_low, 0, 0, flags @ (0 | 0x80), 0, high, low] = *fixed else {
@@ -117,7 +129,7 @@ impl Scan {
     /// Name in lower case, type and class.
     #[inline]
     pub(super) fn folded_question(&self) -> &[u8] {
-        &self.question[..self.question_length]
+        self.question
     }
 
     pub(super) fn dnssec_ok(&self) -> bool {
@@ -146,5 +158,5 @@ fn options_are_ordinary(mut options: &[u8]) -> bool {
 
 /// Would the answer cache look at this query at all?
 pub fn is_plain_query(wire: &[u8], protocol: ClientProtocol) -> bool {
-    Scan::new(wire, protocol).is_some()
+    Scan::new(wire, protocol, &mut Folded::new()).is_some()
 }

@@ -1,89 +1,187 @@
 //! The table behind the answer cache: buckets of eight, CLOCK inside a bucket, a bound on bytes.
+//!
+//! An answer is one piece of memory, facts first, so that a hit touches the bucket and then a few
+//! neighbouring cache lines: at low rates everything has to come from main memory again.
+
+use std::collections::BTreeMap;
 
 use super::{AnswerCacheLimits, Ring, Tally};
 
-/// Entries that share a bucket. Their tags lie in one cache line.
+/// Entries that share a bucket. Their marks lie in one cache line.
 const WAYS: usize = 8;
 
+/// Bytes of the facts at the beginning of an entry.
+const FACTS_BYTES: usize = 48;
+/// The answer is NOERROR without records.
+const NO_DATA: u8 = 1;
+/// There is a ring.
+const RING: u8 = 2;
+/// There are tallies, in the table.
+const TALLIES: u8 = 4;
+
 /// What is known of an entry besides its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Facts {
+    pub(super) hash: u64,
     pub(super) generation: u64,
     /// Seconds since 1970.
     pub(super) stored: u64,
+    /// Seconds since 1970, less than 256 after `stored`.
     pub(super) expires: u64,
     pub(super) key_bits: u32,
     pub(super) tag: u32,
     pub(super) no_data: bool,
     pub(super) ring: Option<Ring>,
-    #[allow(clippy::box_collection, reason = "one word in an entry, for the few that have any")]
-    pub(super) tallies: Option<Box<Vec<Tally>>>,
 }
 
-/// One finished answer: question, answer and TTL offsets in one allocation.
-pub(super) struct Entry {
-    hash: u64,
-    pub(super) generation: u64,
-    pub(super) stored: u64,
-    pub(super) expires: u64,
-    pub(super) key_bits: u32,
-    pub(super) tag: u32,
-    pub(super) no_data: bool,
-    pub(super) ring: Option<Ring>,
-    #[allow(clippy::box_collection, reason = "one word in an entry, for the few that have any")]
-    pub(super) tallies: Option<Box<Vec<Tally>>>,
-    offsets: Box<[u16]>,
-    /// The question in lower case, then the answer.
-    bytes: Box<[u8]>,
-    question_length: u16,
-}
+/// One finished answer: facts, TTL offsets, the question in lower case, the answer.
+struct Entry(Box<[u8]>);
 
 impl Entry {
-    pub(super) fn new(
-        hash: u64,
-        question: &[u8],
-        answer: &[u8],
-        offsets: &[u16],
-        facts: Facts,
-    ) -> Entry {
-        Entry {
-            hash,
-            generation: facts.generation,
-            stored: facts.stored,
-            expires: facts.expires,
-            key_bits: facts.key_bits,
-            tag: facts.tag,
-            no_data: facts.no_data,
-            ring: facts.ring,
-            tallies: facts.tallies,
-            offsets: offsets.into(),
-            bytes: [question, answer].concat().into(),
-            question_length: question.len() as u16,
+    fn new(facts: &Facts, question: &[u8], offsets: &[u16], answer: &[u8], tallied: bool) -> Entry {
+        let ring = facts.ring.unwrap_or(Ring { first: 0, stride: 0, length: 0, count: 0 });
+        let marks = if facts.no_data { NO_DATA } else { 0 }
+            | if facts.ring.is_some() { RING } else { 0 }
+            | if tallied { TALLIES } else { 0 };
+        let mut bytes = Vec::with_capacity(
+            FACTS_BYTES + 2 * offsets.len() + question.len() + answer.len(),
+        );
+        bytes.extend_from_slice(&facts.hash.to_le_bytes());
+        bytes.extend_from_slice(&facts.generation.to_le_bytes());
+        bytes.extend_from_slice(&facts.stored.to_le_bytes());
+        bytes.extend_from_slice(&facts.key_bits.to_le_bytes());
+        bytes.extend_from_slice(&facts.tag.to_le_bytes());
+        bytes.extend_from_slice(&(question.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(&ring.first.to_le_bytes());
+        bytes.extend_from_slice(&ring.stride.to_le_bytes());
+        let life = facts.expires.saturating_sub(facts.stored).min(u64::from(u8::MAX)) as u8;
+        let small = [ring.length, ring.count, marks, life, offsets.len() as u8];
+        bytes.extend_from_slice(&small);
+        bytes.resize(FACTS_BYTES, 0);
+        for offset in offsets {
+            bytes.extend_from_slice(&offset.to_le_bytes());
+        }
+        bytes.extend_from_slice(question);
+        bytes.extend_from_slice(answer);
+        Entry(bytes.into_boxed_slice())
+    }
+
+    /// The eight octets at an offset within the facts, the lowest first.
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        self.0.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word))
+    }
+
+    #[inline]
+    fn octet(&self, at: usize) -> u8 {
+        self.0.get(at).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        self.word(0)
+    }
+
+    #[inline]
+    fn key_bits_and_tag(&self) -> (u32, u32) {
+        let word = self.word(24);
+        (word as u32, (word >> 32) as u32)
+    }
+
+    fn expires(&self) -> u64 {
+        self.word(16) + u64::from(self.octet(41))
+    }
+
+    #[inline]
+    fn has_tallies(&self) -> bool {
+        self.octet(40) & TALLIES != 0
+    }
+
+    #[inline]
+    fn facts(&self) -> Facts {
+        let (key_bits, tag) = self.key_bits_and_tag();
+        let (sizes, marks) = (self.word(32), self.octet(40));
+        let ring = Ring {
+            first: (sizes >> 16) as u16,
+            stride: (sizes >> 32) as u16,
+            length: (sizes >> 48) as u8,
+            count: (sizes >> 56) as u8,
+        };
+        Facts {
+            hash: self.hash(),
+            generation: self.word(8),
+            stored: self.word(16),
+            expires: self.expires(),
+            key_bits,
+            tag,
+            no_data: marks & NO_DATA != 0,
+            ring: (marks & RING != 0).then_some(ring),
         }
     }
 
-    pub(super) fn question(&self) -> &[u8] {
-        &self.bytes[..self.question_length as usize]
+    /// TTL offsets, question and answer.
+    #[inline]
+    fn parts(&self) -> (&[[u8; 2]], &[u8], &[u8]) {
+        let rest = self.0.get(FACTS_BYTES..).unwrap_or_default();
+        let offsets = 2 * usize::from(self.octet(42));
+        let (offsets, rest) = rest.split_at_checked(offsets).unwrap_or_default();
+        let question = usize::from(self.word(32) as u16);
+        let (question, answer) = rest.split_at_checked(question).unwrap_or_default();
+        (offsets.as_chunks().0, question, answer)
     }
 
-    pub(super) fn answer(&self) -> &[u8] {
-        &self.bytes[self.question_length as usize..]
-    }
-
-    pub(super) fn ttl_offsets(&self) -> &[u16] {
-        &self.offsets
+    #[inline]
+    fn is(&self, hash: u64, (key_bits, tag, question): Key<'_>) -> bool {
+        self.hash() == hash
+            && self.key_bits_and_tag() == (key_bits, tag)
+            && self.parts().1 == question
     }
 
     fn cost(&self) -> usize {
-        size_of::<Entry>() + self.bytes.len() + self.offsets.len() * 2
+        size_of::<Entry>() + self.0.len()
+    }
+}
+
+/// What an answer is found by: bits of the query, the kind of client, the question in lower case.
+pub(super) type Key<'a> = (u32, u32, &'a [u8]);
+
+/// An answer that was found.
+pub(super) struct Found<'a> {
+    entry: &'a Entry,
+    tallies: &'a [Tally],
+}
+
+impl<'a> Found<'a> {
+    #[inline]
+    pub(super) fn facts(&self) -> Facts {
+        self.entry.facts()
+    }
+
+    #[inline]
+    pub(super) fn answer(&self) -> &'a [u8] {
+        self.entry.parts().2
+    }
+
+    /// Where the TTLs are in the answer.
+    #[inline]
+    pub(super) fn ttl_offsets(&self) -> impl Iterator<Item = u16> + use<'a> {
+        self.entry.parts().0.iter().map(|offset| u16::from_le_bytes(*offset))
+    }
+
+    /// To be counted when it is given.
+    #[inline]
+    pub(super) fn tallies(&self) -> &'a [Tally] {
+        self.tallies
     }
 }
 
 /// Eight places: a word of each hash to compare first, and whether it was used lately.
+#[repr(align(64))]
 struct Bucket {
     marks: [u32; WAYS],
     used: u8,
     hand: u8,
-    entries: [Option<Box<Entry>>; WAYS],
+    entries: [Option<Entry>; WAYS],
 }
 
 impl Bucket {
@@ -93,7 +191,7 @@ impl Bucket {
 
     /// The place for a new entry: free, expired, or the first that CLOCK passes a second time.
     fn victim(&mut self, now: u64) -> usize {
-        let spent = |entry: &Option<Box<Entry>>| entry.as_ref().is_none_or(|e| e.expires <= now);
+        let spent = |entry: &Option<Entry>| entry.as_ref().is_none_or(|e| e.expires() <= now);
         if let Some(place) = self.entries.iter().position(spent) {
             return place;
         }
@@ -118,6 +216,8 @@ pub(super) struct Table {
     len: usize,
     /// Where eviction for want of bytes goes on.
     sweep: usize,
+    /// Of the few entries that have any, by bucket and place.
+    tallies: BTreeMap<(usize, usize), Vec<Tally>>,
 }
 
 impl Table {
@@ -129,6 +229,7 @@ impl Table {
             bytes: 0,
             len: 0,
             sweep: 0,
+            tallies: BTreeMap::new(),
         }
     }
 
@@ -142,25 +243,33 @@ impl Table {
 
     pub(super) fn clear(&mut self) {
         (self.buckets, self.bytes, self.len) = (Vec::new(), 0, 0);
+        self.tallies.clear();
     }
 
     #[inline]
-    pub(super) fn find(&mut self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+    pub(super) fn find(&mut self, hash: u64, key: Key<'_>) -> Option<Found<'_>> {
         let index = hash as usize & (self.bucket_count - 1);
         let bucket = self.buckets.get_mut(index)?;
         let mark = mark(hash);
-        for place in 0..WAYS {
-            if bucket.marks[place] == mark
-                && bucket.entries[place].as_ref().is_some_and(|e| e.hash == hash && is_it(e))
-            {
-                bucket.used |= 1 << place;
-                return bucket.entries[place].as_deref();
-            }
-        }
-        None
+        let place = (0..WAYS).find(|&place| {
+            bucket.marks[place] == mark
+                && bucket.entries[place].as_ref().is_some_and(|entry| entry.is(hash, key))
+        })?;
+        bucket.used |= 1 << place;
+        let entry = bucket.entries[place].as_ref()?;
+        let tallies = if entry.has_tallies() { self.tallies.get(&(index, place)) } else { None };
+        Some(Found { entry, tallies: tallies.map_or(&[], Vec::as_slice) })
     }
 
-    pub(super) fn insert(&mut self, now: u64, entry: Entry) {
+    pub(super) fn insert(
+        &mut self,
+        facts: &Facts,
+        question: &[u8],
+        offsets: &[u16],
+        answer: &[u8],
+        tallies: Vec<Tally>,
+    ) {
+        let entry = Entry::new(facts, question, offsets, answer, !tallies.is_empty());
         let cost = entry.cost();
         if cost > self.bytes_max {
             return;
@@ -168,26 +277,33 @@ impl Table {
         if self.buckets.is_empty() {
             self.buckets.resize_with(self.bucket_count, Bucket::new);
         }
-        let index = entry.hash as usize & (self.bucket_count - 1);
+        let index = facts.hash as usize & (self.bucket_count - 1);
         let bucket = &mut self.buckets[index];
-        let same = bucket.entries.iter().position(|old| {
-            old.as_ref().is_some_and(|old| {
-                old.hash == entry.hash
-                    && old.key_bits == entry.key_bits
-                    && old.tag == entry.tag
-                    && old.question() == entry.question()
-            })
-        });
-        let place = same.unwrap_or_else(|| bucket.victim(now));
-        bucket.marks[place] = mark(entry.hash);
+        let key = (facts.key_bits, facts.tag, question);
+        let same = |old: &Option<Entry>| old.as_ref().is_some_and(|old| old.is(facts.hash, key));
+        let place = bucket.entries.iter().position(same);
+        let place = place.unwrap_or_else(|| bucket.victim(facts.stored));
+        bucket.marks[place] = mark(facts.hash);
         bucket.used &= !(1 << place);
-        if let Some(old) = bucket.entries[place].replace(Box::new(entry)) {
-            self.bytes -= old.cost();
-            self.len -= 1;
-        }
+        let old = bucket.entries[place].replace(entry);
         self.bytes += cost;
         self.len += 1;
+        if let Some(old) = old {
+            self.forget(&old, (index, place));
+        }
+        if !tallies.is_empty() {
+            self.tallies.insert((index, place), tallies);
+        }
         self.make_room(index);
+    }
+
+    /// Takes an entry that has left its place out of the account.
+    fn forget(&mut self, old: &Entry, place: (usize, usize)) {
+        self.bytes -= old.cost();
+        self.len -= 1;
+        if old.has_tallies() {
+            self.tallies.remove(&place);
+        }
     }
 
     /// Frees whole buckets in turn until the bytes fit, sparing the one just written.
@@ -201,9 +317,10 @@ impl Table {
                 continue;
             }
             let swept = std::mem::replace(&mut self.buckets[self.sweep], Bucket::new());
-            for old in swept.entries.into_iter().flatten() {
-                self.bytes -= old.cost();
-                self.len -= 1;
+            for (place, old) in swept.entries.into_iter().enumerate() {
+                if let Some(old) = old {
+                    self.forget(&old, (self.sweep, place));
+                }
             }
         }
     }

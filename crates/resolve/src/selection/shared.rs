@@ -75,6 +75,11 @@ impl Servers {
         }
     }
 
+    /// Is it time to tell others something?
+    pub fn has_news(&self, now: Now) -> bool {
+        self.news.front().is_some_and(|(due, _)| *due <= now.mono)
+    }
+
     /// Tells others what is new, a turn's worth at most. The store decides when it is committed.
     pub fn tell(&mut self, cache: &mut Cache, now: Now) -> Result<(), store::kv::StoreError> {
         for _ in 0..SERVER_NEWS_PER_TURN_MAX {

@@ -290,6 +290,10 @@ impl<B: Base> Kv for Buffered<B> {
         self.add(key, None)
     }
 
+    fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     fn end_turn(&mut self) -> Result<(), StoreError> {
         self.finish(false)
     }
