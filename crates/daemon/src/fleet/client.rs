@@ -107,6 +107,9 @@ async fn connect(fleet: &Fleet) -> io::Result<TcpStream> {
         }
         let taken = input.len() - rest.len();
         input.drain(..taken);
+        if input.len() > FLEET_INPUT_MAX {
+            return Err(not_a_server());
+        }
     }
     Ok(stream)
 }
