@@ -92,6 +92,7 @@ impl Program {
         self.worker().set_fleet(None);
         self.worker().change_resolver(|core| {
             core.layers_mut().remove(QueryCallbacks::NAME);
+            core.save();
         });
     }
 

@@ -26,8 +26,8 @@ use smallvec::SmallVec;
 
 use crate::client::Client;
 use crate::time::Now;
-use scan::{Folded, Scan};
 pub use scan::is_plain_query;
+use scan::{Folded, Scan};
 use table::{Facts, Table};
 
 /// Bounds of an answer cache.

@@ -176,6 +176,13 @@ pub const FAILURE_TIME_MAX: Duration = Duration::from_secs(300);
 pub const REQUESTS_MAX: usize = 10_000;
 /// Requests under way for one client network (/32 or /56).
 pub const REQUESTS_PER_CLIENT_MAX: u32 = 1_000;
+/// With so many requests under way, more turns come at once, and a commit may wait for them …
+pub const COMMIT_BUSY_REQUESTS: usize = 16;
+/// … until so many entries are together: half of what a transaction costs is then shared by tens, and it
+/// still takes a fraction of a millisecond, which is what other writers have to wait …
+pub const COMMIT_ENTRIES: usize = 64;
+/// … but no longer than this: other workers are to know at once what one has learnt.
+pub const COMMIT_DELAY: Duration = Duration::from_millis(1);
 /// Lines of trace that wait to be taken; the newest are dropped beyond that.
 pub const LOG_LINES_MAX: usize = 10_000;
 /// Lines of trace kept back for one request until its end: a deep walk with validation writes some

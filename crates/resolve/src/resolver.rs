@@ -43,6 +43,7 @@ use crate::layer::local_data::LocalData;
 use crate::layer::refuse_nord::RefuseNord;
 use crate::layer::stack::{LayerStack, Place};
 use crate::layer::validate::Validate;
+use crate::limits::{COMMIT_BUSY_REQUESTS, COMMIT_DELAY, COMMIT_ENTRIES};
 use crate::query::Round;
 use crate::request::{Request, RequestId};
 use crate::response;
@@ -93,6 +94,8 @@ pub struct Resolver {
     actions: VecDeque<Action>,
     /// Requests under way by client network.
     clients: HashMap<u64, u32, Keyed>,
+    /// Since when something learnt waits to be committed.
+    unsaved_since: Option<Mono>,
     /// The store's generation when a question was taken in last.
     generation: u64,
     /// Who is told which question is being worked on.
@@ -137,6 +140,7 @@ impl Resolver {
             timers: Timers::default(),
             actions: VecDeque::new(),
             clients: HashMap::with_hasher(key),
+            unsaved_since: None,
             generation: 0,
             suspects: None,
         };
@@ -268,7 +272,9 @@ impl Resolver {
 
     /// When to call [`Resolver::handle_deadline`], and who asked for it.
     pub fn poll_deadline(&self) -> Option<(Mono, &'static str)> {
-        self.timers.first().map(|(at, _)| (at, "request"))
+        let request = self.timers.first().map(|(at, _)| (at, "request"));
+        let store = self.unsaved_since.map(|since| (since + COMMIT_DELAY, "store"));
+        request.into_iter().chain(store).min()
     }
 
     /// Is there anything that a turn must not end without? Not after queries that finished answers
@@ -279,15 +285,30 @@ impl Resolver {
             || !log.is_empty()
             || !notices.is_empty()
             || servers.has_news(now)
-            || cache.has_pending()
+            || cache.pending() > 0
     }
 
-    /// Ends a turn: what was learnt is committed to the store.
+    /// Ends a turn: what was learnt is committed to the store. Under load that waits a moment for the
+    /// turns that follow, since a transaction costs much the same for one entry and for many.
     pub fn end_turn(&mut self, now: Now) {
+        let is_busy = self.requests.len() >= COMMIT_BUSY_REQUESTS;
         let Core { servers, cache, counters, .. } = &mut self.core;
         let told = servers.tell(cache, now);
-        counters.store_errors += u64::from(told.and(cache.end_turn()).is_err());
+        let pending = cache.pending();
+        let since = self.unsaved_since.filter(|_| pending > 0).unwrap_or(now.mono);
+        let waits = is_busy
+            && (1..COMMIT_ENTRIES).contains(&pending)
+            && now.mono.since(since) < COMMIT_DELAY;
+        self.unsaved_since = waits.then_some(since);
+        let ended = if waits { cache.rest() } else { cache.end_turn() };
+        counters.store_errors += u64::from(told.and(ended).is_err());
         self.drop_overtaken_timers();
+    }
+
+    /// Commits what waits for more to come, for the end of the process.
+    pub fn save(&mut self) {
+        self.unsaved_since = None;
+        self.core.counters.store_errors += u64::from(self.core.cache.end_turn().is_err());
     }
 
     /// Requests that wait for their answer.

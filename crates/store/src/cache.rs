@@ -112,9 +112,14 @@ impl Cache {
         self.bounds = bounds;
     }
 
-    /// Does anything stashed wait to be committed?
-    pub fn has_pending(&self) -> bool {
-        self.kv.has_pending()
+    /// How many entries wait to be committed.
+    pub fn pending(&self) -> usize {
+        self.kv.pending()
+    }
+
+    /// Ends a turn and commits nothing yet: there is more to come.
+    pub fn rest(&mut self) -> Result<(), StoreError> {
+        self.kv.rest()
     }
 
     /// Ends a turn: what was stashed in it is committed at once. In a store that is nearly full,

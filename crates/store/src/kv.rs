@@ -77,8 +77,11 @@ pub trait Kv {
     /// Removes the entry under `key`, if there is one.
     fn remove(&mut self, key: &[u8]) -> Result<(), StoreError>;
 
-    /// Do writes wait to be committed?
-    fn has_pending(&self) -> bool;
+    /// How many writes wait to be committed.
+    fn pending(&self) -> usize;
+
+    /// Ends the snapshot and leaves the writes pending: this process sees them, others do not yet.
+    fn rest(&mut self) -> Result<(), StoreError>;
 
     /// Ends the snapshot and commits the turn's writes at once. When another process is just
     /// writing they wait for a later turn instead, so this never blocks. On an error the writes

@@ -78,13 +78,8 @@ impl<'a> Scan<'a> {
         question.copy_from_slice(asked);
         // Length bytes are below 64 and never letters; type and class must not be folded.
         question[..name_length].make_ascii_lowercase();
-        let mut scan = Scan {
-            question,
-            name_length,
-            key_bits: 0,
-            udp_size: UDP_SIZE_MIN,
-            edns: false,
-        };
+        let mut scan =
+            Scan { question, name_length, key_bits: 0, udp_size: UDP_SIZE_MIN, edns: false };
         if header[3] & 0x10 != 0 {
             scan.key_bits |= BIT_CD;
         }

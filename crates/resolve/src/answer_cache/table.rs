@@ -43,9 +43,8 @@ impl Entry {
         let marks = if facts.no_data { NO_DATA } else { 0 }
             | if facts.ring.is_some() { RING } else { 0 }
             | if tallied { TALLIES } else { 0 };
-        let mut bytes = Vec::with_capacity(
-            FACTS_BYTES + 2 * offsets.len() + question.len() + answer.len(),
-        );
+        let mut bytes =
+            Vec::with_capacity(FACTS_BYTES + 2 * offsets.len() + question.len() + answer.len());
         bytes.extend_from_slice(&facts.hash.to_le_bytes());
         bytes.extend_from_slice(&facts.generation.to_le_bytes());
         bytes.extend_from_slice(&facts.stored.to_le_bytes());

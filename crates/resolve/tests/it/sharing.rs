@@ -5,6 +5,7 @@ use std::time::Duration;
 use dns::{Rcode, Rtype};
 use resolve::ClientProtocol;
 use resolve::flags::QueryFlags;
+use resolve::limits::COMMIT_DELAY;
 
 use crate::world::{Asked, Does, ROOT, World};
 
@@ -114,4 +115,38 @@ fn finished_answers_are_forgotten_when_any_process_says_so() {
     assert!(!world.is_finished(name, rtype));
     world.ask(name, rtype);
     assert!(world.is_finished(name, rtype));
+}
+
+#[test]
+fn under_load_commits_wait_for_each_other_and_not_for_long() {
+    let mut world = World::new(|asked: &Asked| {
+        if asked.ip().to_string() == ROOT {
+            return referral(asked);
+        }
+        // Every name a little after the one before.
+        let number: u64 = asked.name.to_string()[1..3].parse().unwrap_or(99);
+        let wire = asked.say().aa().answer(&format!("{} 300 A 192.0.2.80", asked.name)).wire();
+        Does::nothing().then(100 + 5 * number, wire)
+    });
+    assert_eq!(world.ask("w00.example.", Rtype::A).rcode(), Rcode::NOERROR);
+    assert_eq!(world.resolver.core_mut().cache.pending(), 0, "nobody else asks: no waiting");
+    let tokens: Vec<u64> =
+        (10..50).map(|n| world.send(&format!("w{n}.example."), Rtype::A)).collect();
+    let mut delayed = 0;
+    while world.resolver.requests() > 0 {
+        let before = world.resolver.core_mut().cache.pending();
+        assert!(world.step());
+        let pending = world.resolver.core_mut().cache.pending();
+        if pending > before {
+            delayed += 1;
+            let (at, who) = world.resolver.poll_deadline().unwrap();
+            assert_eq!(who, "store");
+            assert!(at.since(world.now) <= COMMIT_DELAY);
+        }
+    }
+    assert!((10..40).contains(&delayed), "{delayed}");
+    assert_eq!(world.resolver.core_mut().cache.pending(), 0, "the last ones do not wait");
+    for token in tokens {
+        assert_eq!(world.take(token).answer().len(), 1);
+    }
 }

@@ -226,7 +226,7 @@ pub(crate) struct World<F> {
     pub(crate) resolver: Resolver,
     pub(crate) server: F,
     pub(crate) asked: Vec<Asked>,
-    now: Mono,
+    pub(crate) now: Mono,
     events: BinaryHeap<Event>,
     sequence: u64,
     pending: Vec<(u64, Mono)>,
@@ -354,7 +354,7 @@ impl<F: FnMut(&Asked) -> Does> World<F> {
     }
 
     /// The next event; false if there is none.
-    fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         let deadline = self.resolver.poll_deadline().map(|(at, _)| at);
         let event = self.events.peek().map(|Reverse((at, ..))| *at);
         match (deadline, event) {

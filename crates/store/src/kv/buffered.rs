@@ -290,8 +290,13 @@ impl<B: Base> Kv for Buffered<B> {
         self.add(key, None)
     }
 
-    fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+    fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn rest(&mut self) -> Result<(), StoreError> {
+        // A turn without writes of its own.
+        self.base.end_turn(&Overlay::default(), false).map(drop)
     }
 
     fn end_turn(&mut self) -> Result<(), StoreError> {

@@ -244,35 +244,40 @@ impl<'m> Page<'m> {
     }
 
     /// Whether the nodes fill the page from its end up to the free space, each at a place of its
-    /// own: LMDB moves them about by sums of their sizes.
+    /// own: LMDB moves them about by sums of their sizes. Every write looks at some pages like this,
+    /// so each node is touched once: one walk over the nodes as they lie, which has to come by all
+    /// places in the list and by nothing else.
     pub(super) fn check_nodes(&self) -> Result<(), Damage> {
         const UNPACKED: Damage = Damage("nodes overlap or leave gaps");
-        let upper = u16_at(self.bytes, WORD + 6)? as usize;
+        let list = self.bytes.get(PAGE_HEADER..PAGE_HEADER + 2 * self.len).ok_or(CUT_OFF)?;
         // Places are even, so one bit stands for two bytes.
-        let mut taken = [0u64; PAGE_BYTES_MAX / 128];
-        let mut sum = 0;
-        for index in 0..self.len {
-            let at = self.offset(index)?;
-            let key = self.key(index)?;
-            let data = if self.leaf { self.node(index)?.data.len() } else { 0 };
-            let size = (NODE_HEADER + key.len() + data).next_multiple_of(2);
-            if at < upper || !at.is_multiple_of(2) || at + size > self.bytes.len() {
+        let mut begins = [0u64; PAGE_BYTES_MAX / 128];
+        let mut odd = 0;
+        for place in list.as_chunks().0 {
+            let at = usize::from(u16::from_ne_bytes(*place));
+            *begins.get_mut(at / 128).ok_or(UNPACKED)? |= 1 << (at / 2 % 64);
+            odd |= at & 1;
+        }
+        let mut at = u16_at(self.bytes, WORD + 6)? as usize;
+        odd |= at & 1;
+        let mut seen = 0;
+        while at < self.bytes.len() {
+            let header = self.bytes.get(at..).and_then(<[u8]>::first_chunk);
+            let [d0, d1, d2, d3, f0, f1, k0, k1]: [u8; NODE_HEADER] = *header.ok_or(UNPACKED)?;
+            if begins[at / 128 % begins.len()] & 1 << (at / 2 % 64) == 0 {
                 return Err(UNPACKED);
             }
-            sum += size;
-            let (first, last) = (at / 2, (at + size) / 2);
-            for (word, slot) in taken.iter_mut().enumerate().take(last / 64 + 1).skip(first / 64) {
-                let low = first.saturating_sub(word * 64).min(63);
-                let high = (last - word * 64).min(64);
-                let mask =
-                    if high == 0 { 0 } else { (u64::MAX << low) & (u64::MAX >> (64 - high)) };
-                if *slot & mask != 0 {
-                    return Err(UNPACKED);
-                }
-                *slot |= mask;
-            }
+            let data = match (self.leaf, u16::from_ne_bytes([f0, f1])) {
+                (false, _) => 0,
+                (true, 0) => (u32::from_ne_bytes([d0, d1, d2, d3]) as usize).min(self.bytes.len()),
+                (true, _) => WORD,
+            };
+            let key = usize::from(u16::from_ne_bytes([k0, k1]));
+            at += (NODE_HEADER + key + data).next_multiple_of(2);
+            seen += 1;
         }
-        if upper + sum == self.bytes.len() { Ok(()) } else { Err(UNPACKED) }
+        let whole = odd == 0 && at == self.bytes.len() && seen == self.len;
+        if whole { Ok(()) } else { Err(UNPACKED) }
     }
 
     pub(super) fn is_leaf(&self) -> bool {
