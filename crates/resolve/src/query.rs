@@ -222,7 +222,8 @@ pub struct Query {
     pub minimise: Minimise,
     /// Has the cache been asked for it?
     pub cache_tried: bool,
-    /// The zone cuts above the name, deepest first, if the cache has just looked at them.
+    /// The zone cuts above the name, deepest first, as far as the cache has just looked at them: up to
+    /// the first one or the root.
     pub known_cuts: Option<Vec<KnownCut>>,
     pub round: Option<Round>,
     /// What it was told last, until that is settled.

@@ -12,8 +12,8 @@ use super::synthesis::{self, Question};
 use crate::query::{KnownCut, Outcome};
 use crate::reply::{Reply, Source};
 
-/// What the store says about the current query. If that is nothing, the zone cuts that were passed
-/// are noted down for whoever has to ask.
+/// What the store says about the current query. If that is nothing, the zone cuts that were passed, up
+/// to the first one that can be asked about the name, are noted down for whoever has to ask.
 pub(super) fn peek(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     let found = look(ctx);
     if !ctx.core.cache.kv().is_intact() {
@@ -80,6 +80,10 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
             && let Ok(name) = Name::from_wire(wire)
         {
             cuts.push(KnownCut { name, servers });
+            // Whoever is asked here knows more than what is kept about the zones above.
+            if !(is_start && rtype == Rtype::DS) {
+                break;
+            }
         }
     }
     ctx.query.known_cuts = Some(cuts);

@@ -33,6 +33,15 @@ pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
     if is_ds {
         found.retain(|cut| cut.name != ctx.query.name);
     }
+    if let Some(cut) = usable(ctx, &found) {
+        return cut;
+    }
+    // Nobody can be asked at the first one that was passed: the others, too.
+    let has_more = found.last().is_some_and(|cut| !cut.name.is_root());
+    if has_more && !ctx.query.flags.contains(QueryFlags::NO_CACHE) {
+        found = known_cuts(ctx);
+        found.retain(|cut| !is_ds || cut.name != ctx.query.name);
+    }
     closest(ctx, &found)
 }
 
@@ -52,9 +61,19 @@ pub(super) fn find_above(ctx: &mut QueryContext<'_>, zone: &ZoneCut) -> Option<Z
 
 /// The first of some zone cuts that can be asked, or the root.
 fn closest(ctx: &mut QueryContext<'_>, found: &[KnownCut]) -> ZoneCut {
-    let names = |servers: &Rdatas| -> Vec<Name> {
-        servers.iter().filter_map(|rdata| Name::from_wire(rdata).ok()).collect()
-    };
+    if let Some(cut) = usable(ctx, found) {
+        return cut;
+    }
+    let primed = found.last().filter(|cut| cut.name.is_root());
+    root(ctx, primed.map_or_else(Vec::new, |cut| names(&cut.servers)))
+}
+
+fn names(servers: &Rdatas) -> Vec<Name> {
+    servers.iter().filter_map(|rdata| Name::from_wire(rdata).ok()).collect()
+}
+
+/// The first of some zone cuts below the root that can be asked.
+fn usable(ctx: &mut QueryContext<'_>, found: &[KnownCut]) -> Option<ZoneCut> {
     for KnownCut { name, servers } in found {
         if name.is_root() {
             break;
@@ -66,11 +85,10 @@ fn closest(ctx: &mut QueryContext<'_>, found: &[KnownCut]) -> ZoneCut {
         cut.servers = Servers::Authoritative(servers.into_iter().map(NameServer::new).collect());
         fill_from_cache(ctx, &mut cut, SERVERS_LOOKED_UP);
         if is_usable(ctx, &cut) {
-            return cut;
+            return Some(cut);
         }
     }
-    let primed = found.last().filter(|cut| cut.name.is_root());
-    root(ctx, primed.map_or_else(Vec::new, |cut| names(&cut.servers)))
+    None
 }
 
 /// The zone cuts that the store knows at and above the name of the query, deepest first.
