@@ -208,25 +208,26 @@ impl Lmdb {
         find: impl FnOnce() -> Result<Option<Node<'a>>, Damage>,
     ) -> Result<Option<Entry<'a>>, Damage> {
         let known = environment.memo.borrow().find(pages.bytes(), search, wanted);
-        let (key, data) = match known {
-            Some(entry) => entry,
+        let (entry, place) = match known {
+            Some(known) => known,
             None => {
                 let Some(node) = find()? else { return Ok(None) };
-                let entry = (node.key, pages.data(&node)?);
-                environment.memo.borrow_mut().keep(pages.bytes(), search, wanted, entry);
-                entry
+                let is_sought = search != Search::At || node.key == wanted;
+                let stored = pages.data(&node)?;
+                let opened = environment.secret().open(node.key, stored);
+                let Some((value, place)) = opened.filter(|_| is_sought) else {
+                    bump(&self.counters.tag_mismatch);
+                    return Ok(None);
+                };
+                let found = ((node.key, stored), place);
+                environment.memo.borrow_mut().keep(pages.bytes(), search, wanted, found);
+                ((node.key, value), place)
             }
-        };
-        let is_sought = search != Search::At || key == wanted;
-        let opened = environment.secret().open(key, data).filter(|_| is_sought);
-        let Some((value, place)) = opened else {
-            bump(&self.counters.tag_mismatch);
-            return Ok(None);
         };
         if let Some(shared) = &self.shared {
             shared.note_use(place);
         }
-        Ok(Some((key, value)))
+        Ok(Some(entry))
     }
 
     /// Where uses of a key are counted, if they are.

@@ -1,9 +1,11 @@
 //! Where things were found in a snapshot, for those who look for the same again in it. The questions
 //! of one turn often share what is above their names: the delegation of a zone, its SOA, the proof
-//! that it has no wildcard. A snapshot does not change, so the way to its entries need be found once.
-//! Whether their bytes are what was stored is asked each time: files may be damaged meanwhile.
+//! that it has no wildcard. A snapshot does not change, so the way to its entries need be found once,
+//! and their tags be computed once: what a look-up lends is used until the end of the turn anyway. That
+//! a tag is still there tells whether the file was cut off meanwhile.
 
 use super::super::buffered::Entry;
+use super::header::TAG_BYTES;
 
 /// Look-ups that are remembered: a few zones' worth, in two pages of memory.
 const SLOTS: usize = 64;
@@ -38,7 +40,11 @@ struct Slot {
     wanted: [u8; KEY_BYTES],
     wanted_len: u8,
     key: (usize, usize),
-    data: (usize, usize),
+    /// The value and its tag.
+    stored: (usize, usize),
+    tag: [u8; TAG_BYTES],
+    /// Where uses of the key are counted.
+    place: u64,
 }
 
 /// A slot that is of no snapshot.
@@ -48,7 +54,9 @@ const FREE: Slot = Slot {
     wanted: [0; KEY_BYTES],
     wanted_len: 0,
     key: (0, 0),
-    data: (0, 0),
+    stored: (0, 0),
+    tag: [0; TAG_BYTES],
+    place: 0,
 };
 
 impl Default for Memo {
@@ -63,14 +71,14 @@ impl Memo {
         self.snapshot += 1;
     }
 
-    /// The key and the stored bytes that a look-up found before.
+    /// The entry that a look-up found before, and where its uses are counted.
     #[inline]
     pub(super) fn find<'m>(
         &self,
         map: &'m [u8],
         search: Search,
         wanted: &[u8],
-    ) -> Option<Entry<'m>> {
+    ) -> Option<(Entry<'m>, u64)> {
         let slot = self.slots.get(place(wanted))?;
         if slot.snapshot != self.snapshot
             || slot.search != search
@@ -78,25 +86,30 @@ impl Memo {
         {
             return None;
         }
-        Some((part(map, slot.key)?, part(map, slot.data)?))
+        let (value, tag) = part(map, slot.stored)?.split_last_chunk()?;
+        (*tag == slot.tag).then_some(())?;
+        Some(((part(map, slot.key)?, value), slot.place))
     }
 
-    /// Remembers what a look-up has found.
+    /// Remembers an entry that a look-up has found, with the tag behind its value, which was right; and
+    /// where its uses are counted.
     #[inline]
     pub(super) fn keep(
         &mut self,
         map: &[u8],
         search: Search,
         wanted: &[u8],
-        (key, data): Entry<'_>,
+        ((key, stored), uses): (Entry<'_>, u64),
     ) {
-        let (Some(key), Some(data)) = (range(map, key), range(map, data)) else { return };
+        let Some((_, tag)) = stored.split_last_chunk() else { return };
+        let (Some(key), Some(stored)) = (range(map, key), range(map, stored)) else { return };
         let Some(slot) = self.slots.get_mut(place(wanted)) else { return };
         let Some(copy) = slot.wanted.get_mut(..wanted.len()) else { return };
         copy.copy_from_slice(wanted);
         slot.wanted_len = wanted.len() as u8;
         (slot.snapshot, slot.search) = (self.snapshot, search);
-        (slot.key, slot.data) = (key, data);
+        (slot.key, slot.stored, slot.place) = (key, stored, uses);
+        slot.tag = *tag;
     }
 }
 
@@ -127,12 +140,14 @@ mod tests {
 
     #[test]
     fn what_was_found_is_found_again_until_the_snapshot_ends() {
-        let map = b"....key:value....";
-        let entry = (&map[4..7], &map[8..13]);
+        let map = b"....key:value1234....";
         let mut memo = Memo::default();
         assert_eq!(memo.find(map, Search::At, b"key"), None);
-        memo.keep(map, Search::At, b"key", entry);
-        assert_eq!(memo.find(map, Search::At, b"key"), Some(entry));
+        memo.keep(map, Search::At, b"key", ((&map[4..7], &map[8..17]), 99));
+        let entry = (&b"key"[..], &b"value"[..]);
+        assert_eq!(memo.find(map, Search::At, b"key"), Some((entry, 99)));
+        let cut_off = b"....key:value\0\0\0\0....";
+        assert_eq!(memo.find(cut_off, Search::At, b"key"), None);
         assert_eq!(memo.find(map, Search::UpTo, b"key"), None);
         assert_eq!(memo.find(map, Search::At, b"kex"), None);
         assert_eq!(memo.find(&map[..12], Search::At, b"key"), None, "not in a shorter map");
@@ -145,9 +160,9 @@ mod tests {
         let map = [7; 200];
         let mut memo = Memo::default();
         let long = [1; KEY_BYTES + 1];
-        memo.keep(&map, Search::At, &long, (&map[..3], &map[3..9]));
+        memo.keep(&map, Search::At, &long, ((&map[..3], &map[3..9]), 0));
         assert_eq!(memo.find(&map, Search::At, &long), None);
-        memo.keep(&map[..100], Search::UpTo, b"key", (&map[..3], &map[98..102]));
+        memo.keep(&map[..100], Search::UpTo, b"key", ((&map[..3], &map[98..102]), 0));
         assert_eq!(memo.find(&map, Search::UpTo, b"key"), None, "outside of the map");
     }
 
