@@ -90,6 +90,8 @@ pub struct Resolver {
     request_number: u32,
     exchanges: Exchanges,
     rounds: Rounds,
+    /// Hashes the keys of those.
+    round_hash: Keyed,
     timers: Timers,
     actions: VecDeque<Action>,
     /// Requests under way by client network.
@@ -136,7 +138,8 @@ impl Resolver {
             requests: Slab::new(),
             request_number: 0,
             exchanges: Exchanges::default(),
-            rounds: Rounds::with_hasher(key),
+            rounds: Rounds::default(),
+            round_hash: key,
             timers: Timers::default(),
             actions: VecDeque::new(),
             clients: HashMap::with_hasher(key),

@@ -6,6 +6,7 @@
 //! in a circle.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 use dns::{Message, Name, Rcode, Rtype};
 use hashbrown::HashMap;
@@ -27,13 +28,50 @@ use crate::trace::{Group, Origin};
 use crate::zone_cut::{Servers, ZoneCut};
 
 /// What makes two rounds the same.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct RoundKey {
+    /// Of all that follows, by the resolver's key: a round is looked for several times.
+    hash: u64,
     pub(crate) name: Name,
     pub(crate) rtype: Rtype,
     zone: Name,
     /// Everything else that changes what is sent or to whom.
     manner: u32,
+}
+
+impl RoundKey {
+    /// Is a query in this round?
+    fn is_of(&self, query: &Query, wishes: RoundWishes) -> bool {
+        let (Some(round), Some(cut)) = (&query.round, &query.cut) else { return false };
+        self.rtype == round.ask.rtype
+            && self.manner == round_manner(query, cut, wishes)
+            && self.name == round.ask.name
+            && self.zone == cut.name
+    }
+}
+
+impl Hash for RoundKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Passes on the hash that a key brings with it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Brought(u64);
+
+impl Hasher for Brought {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A round under way.
@@ -45,7 +83,7 @@ pub(super) struct Shared {
     reply: Option<Reply>,
 }
 
-pub(super) type Rounds = HashMap<RoundKey, Shared, Keyed>;
+pub(super) type Rounds = HashMap<RoundKey, Shared, BuildHasherDefault<Brought>>;
 
 /// Exchanges that may still be answered.
 #[derive(Default)]
@@ -83,7 +121,7 @@ impl Resolver {
         let Some(planned) = query.round.as_mut().and_then(|round| round.next.take()) else {
             return;
         };
-        let Some(key) = round_key(query, wishes) else { return };
+        let Some(key) = round_key(query, wishes, self.round_hash) else { return };
         match self.rounds.get_mut(&key) {
             Some(shared) if shared.leader != id => {
                 shared.followers.push(id);
@@ -424,9 +462,7 @@ impl Resolver {
         let same = request
             .plan
             .current()
-            .filter(|query| query.reply.is_none())
-            .and_then(|query| round_key(query, wishes))
-            .is_some_and(|current| current == *key);
+            .is_some_and(|query| query.reply.is_none() && key.is_of(query, wishes));
         if same {
             return;
         }
@@ -540,24 +576,30 @@ impl RoundWishes {
 }
 
 /// The key of the round that a query is in.
-fn round_key(query: &Query, wishes: RoundWishes) -> Option<RoundKey> {
+fn round_key(query: &Query, wishes: RoundWishes, keyed: Keyed) -> Option<RoundKey> {
     let (round, cut) = (query.round.as_ref()?, query.cut.as_ref()?);
+    let (name, rtype, zone) = (&round.ask.name, round.ask.rtype, &cut.name);
+    let manner = round_manner(query, cut, wishes);
+    let mut hasher = keyed.build_hasher();
+    name.hash(&mut hasher);
+    zone.hash(&mut hasher);
+    hasher.write_u64(u64::from(rtype.0) << 32 | u64::from(manner));
+    let hash = hasher.finish();
+    Some(RoundKey { hash, name: name.clone(), rtype, zone: zone.clone(), manner })
+}
+
+/// What changes a round beside its question and its zone.
+fn round_manner(query: &Query, cut: &ZoneCut, wishes: RoundWishes) -> u32 {
     let sent_flags = QueryFlags::TCP
         | QueryFlags::NO_EDNS
         | QueryFlags::NO_IPV4
         | QueryFlags::NO_IPV6
         | QueryFlags::NO_0X20;
     let stub = forward_kind(cut) == Some(ForwardKind::Stub);
-    let manner = (query.flags & sent_flags).bits()
+    (query.flags & sent_flags).bits()
         | u32::from(cut.is_forward()) << 31
         | u32::from(stub && wishes.dnssec_ok) << 30
-        | u32::from(wishes.unchecked || query.flags.contains(QueryFlags::DNSSEC_CD)) << 29;
-    Some(RoundKey {
-        name: round.ask.name.clone(),
-        rtype: round.ask.rtype,
-        zone: cut.name.clone(),
-        manner,
-    })
+        | u32::from(wishes.unchecked || query.flags.contains(QueryFlags::DNSSEC_CD)) << 29
 }
 
 fn proto(via: &Via) -> &'static str {
