@@ -82,6 +82,11 @@ fn follow(
             append(&mut request.response.authority, reply.authority);
         }
     }
+    if matches!(query.purpose, Purpose::Address { .. } | Purpose::Trust) {
+        // The name of a server is no alias (RFC 2181 §10.3), and a name with one is no zone.
+        deliver(&mut request.plan, query, Some(Outcome::Alias { target }), Vec::new());
+        return Settled::Over;
+    }
     let next = Query {
         id: query.id,
         parent: query.parent,

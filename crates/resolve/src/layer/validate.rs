@@ -136,6 +136,12 @@ fn judge(ctx: &mut QueryContext<'_>, reply: &mut Reply, outcome: &mut Outcome) -
         sets::drop_needless_proofs(reply, outcome);
         return Ok(());
     }
+    if ctx.query.purpose == Purpose::Trust
+        && let Some(target) = target(reply, &ctx.query.name)
+    {
+        *outcome = Outcome::Alias { target };
+        keep_alias(reply, &ctx.query.name);
+    }
     match outcome {
         Outcome::Unminimised => Ok(()),
         Outcome::Referral { cut: child } => {
@@ -144,17 +150,28 @@ fn judge(ctx: &mut QueryContext<'_>, reply: &mut Reply, outcome: &mut Outcome) -
         }
         Outcome::Failed(rcode) if *rcode != Rcode::YXDOMAIN => Ok(()),
         Outcome::Answer | Outcome::Alias { .. } | Outcome::Failed(_) => {
-            validate_positive(ctx, reply, outcome, &cut)?;
-            if ctx.query.purpose == Purpose::Trust && matches!(outcome, Outcome::Alias { .. }) {
-                // A name with an alias is no zone cut, and that is all that was asked.
-                note_ds(ctx, reply, outcome);
-                *outcome = Outcome::NoData;
-                reply.answer.clear();
-            }
-            Ok(())
+            validate_positive(ctx, reply, outcome, &cut)
         }
         Outcome::NoData | Outcome::NxDomain => validate_negative(ctx, reply, outcome, &cut),
     }
+}
+
+/// Where the alias at a name leads, if a reply says that there is one.
+fn target(reply: &Reply, name: &Name) -> Option<Name> {
+    let alias = reply.find_answer(name, Rtype::CNAME)?;
+    Name::from_wire(alias.set.rdatas.iter().next()?).ok()
+}
+
+/// Leaves nothing of a reply to a question for a link of a chain of trust but the alias in its place: a
+/// name with an alias is no zone cut, and that is all that was asked. The rest is about other names,
+/// and perhaps other zones.
+fn keep_alias(reply: &mut Reply, name: &Name) {
+    reply.answer.retain(|signed| match signed.set.rtype {
+        Rtype::CNAME => signed.set.owner == *name,
+        Rtype::DNAME => name.is_below(&signed.set.owner),
+        _ => false,
+    });
+    reply.authority.retain(|signed| signed.set.rtype.is_denial());
 }
 
 fn validate_positive(

@@ -122,7 +122,8 @@ impl Oracle<'_> {
                     Some(set) => (Some(set.clone()), Reach::Surely),
                     None => self.address_set(&host, rtype),
                 };
-                hard_to_find |= glue.is_none() && self.zone_of(&host, rtype).1 != Reach::Surely;
+                hard_to_find |= glue.is_none()
+                    && (self.zone_of(&host, rtype).1 != Reach::Surely || self.is_flawed(&host));
                 let addresses = found.iter().flat_map(|set| set.rdatas.iter()).filter_map(address);
                 let mut found = Reach::Never;
                 for at in addresses {
@@ -133,8 +134,9 @@ impl Oracle<'_> {
                 barren += usize::from(glue.is_none() && found != Reach::Surely);
                 best = best.max(found);
             }
-            // What goes into looking for it, time and look-ups, of which only a few may be in vain
-            // (CVE-2020-12667), is missing for the others.
+            // What goes into looking for it is missing for the others: time, look-ups, of which only a
+            // few may be in vain (CVE-2020-12667), and signatures, of which only a few may fail
+            // (CVE-2023-50387).
             if hard_to_find && patience == Patience::Human {
                 bad += BAD_SERVERS_MAX + 1;
             }

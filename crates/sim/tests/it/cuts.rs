@@ -13,6 +13,8 @@ use sim::zone::{Denial, Zone, ZoneAnswer};
 use crate::validation::ask;
 
 const CHILD: &str = "sub.zone.";
+/// A DNAME, and an alias to where nothing is signed if the child is not.
+const ABOVE: &str = "d DNAME elsewhere.\nfar CNAME www.sub";
 
 fn nsec3(opt_out: bool) -> Plan {
     Plan { absence: Absence::Nsec3 { salt: Vec::new(), iterations: 0, opt_out }, ..plan() }
@@ -31,7 +33,7 @@ fn world(above: &Plan, below: Option<&Plan>, liar_is_child: bool, lie: Lie) -> D
     let mut world = SignedWorld::new().unwrap();
     // The whole name goes to every server, so that each has its chance to lie.
     world.settings.no_minimize = true;
-    let parent = world.zone("zone.", Some(above.clone()), "d DNAME elsewhere.").unwrap();
+    let parent = world.zone("zone.", Some(above.clone()), ABOVE).unwrap();
     let child = world.zone(CHILD, below.cloned(), "www A 192.0.2.1").unwrap();
     let (settings, world) = world.build().unwrap();
     let zone = |number| Arc::clone(&world.servers[&address(number)].zones[0]);
@@ -198,4 +200,62 @@ fn a_gap_with_opt_out_does_not_cover_a_signed_delegation() {
     assert_eq!((got.rcode, got.ad), (Rcode::SERVFAIL, false), "{got:?}");
     let question = Question { name: name(CHILD), rtype: Rtype::DS, class: Class::IN };
     assert_eq!(ask(&mut driver, "DO", &format!("{} DS", question.name)).rcode, Rcode::SERVFAIL);
+}
+
+/// Addresses that nobody signed, in the place of what a signed zone says.
+fn forged(question: &Question) -> ZoneAnswer {
+    let mut set = Rrset::new(question.name.clone(), Rtype::A, Class::IN, 300);
+    set.rdatas.push(&[192, 0, 2, 66]);
+    ZoneAnswer { authoritative: true, answer: vec![set], ..ZoneAnswer::default() }
+}
+
+/// What an alias leads to, and how far that is trusted, says nothing about the name that has it: a
+/// forger must not make a signed name an unsigned one by it.
+#[test]
+fn an_alias_to_an_unsigned_zone_does_not_make_its_own_name_one() {
+    for above in plans() {
+        for with_target in [false, true] {
+            let lie: Lie = match with_target {
+                false => |_, _, question| {
+                    let hits = question.rtype == Rtype::A && question.name != name("ns.zone.");
+                    hits.then(|| forged(question))
+                },
+                true => |above, below, question| {
+                    if question.rtype == Rtype::A && question.name != name("ns.zone.") {
+                        return Some(forged(question));
+                    }
+                    (question.rtype == Rtype::DS && question.name == name("far.zone.")).then(|| {
+                        let mut answer = above.answer(question, true);
+                        answer.authoritative = true;
+                        answer.rcode = Some(Rcode::NOERROR);
+                        let apex = below.node(below.origin()).unwrap();
+                        answer.authority = apex.set(Rtype::SOA).cloned().into_iter().collect();
+                        answer
+                    })
+                },
+            };
+            let mut driver = world(&above, None, false, lie);
+            // What the first one has found out the second one has no use for.
+            for text in ["far.zone. A", "x.far.zone. A"] {
+                let got = ask(&mut driver, "DO", text);
+                let told = format!("{text} {:?} {with_target}: {got:?}", above.absence);
+                assert_eq!((got.rcode, got.ad), (Rcode::SERVFAIL, false), "{told}");
+            }
+        }
+    }
+}
+
+/// Those who look for the address of a server do not spoil a name with an alias for those who ask for
+/// it.
+#[test]
+fn a_server_that_is_an_alias_has_no_address_and_its_name_an_answer() {
+    for below in [None, Some(plan())] {
+        let mut world = SignedWorld::new().unwrap();
+        world.zone("zone.", below, "far CNAME www\nwww A 192.0.2.1\nlame NS far").unwrap();
+        let (settings, world) = world.build().unwrap();
+        let mut driver = open(settings, world, 1).unwrap();
+        assert_eq!(ask(&mut driver, "", "x.lame.zone. A").rcode, Rcode::SERVFAIL);
+        let got = ask(&mut driver, "", "far.zone. A");
+        assert_eq!((got.rcode, got.answer), (Rcode::NOERROR, vec![Rtype::CNAME, Rtype::A]));
+    }
 }

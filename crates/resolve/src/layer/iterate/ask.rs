@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use dns::{Class, Name, Rtype};
 use smallvec::SmallVec;
+use store::cache::entry::SignedSet;
 
 use super::super::QueryContext;
 use super::{cut, minimize};
@@ -238,10 +239,14 @@ fn take_deliveries(ctx: &mut QueryContext<'_>) {
     ctx.query.deliveries.retain(|delivery| {
         let Purpose::Address { server } = &delivery.purpose else { return true };
         if delivery.outcome == Some(Outcome::Answer) {
+            // What an alias leads to is not the server's (RFC 2181 §10.3).
+            let is_own = |signed: &&SignedSet| {
+                signed.set.rtype == delivery.rtype && signed.set.owner == *server
+            };
             let found = delivery
                 .answer
                 .iter()
-                .filter(|signed| signed.set.rtype == delivery.rtype)
+                .filter(is_own)
                 .flat_map(|signed| signed.set.rdatas.iter().filter_map(cut::address));
             zone.add_addresses(server, found);
         }

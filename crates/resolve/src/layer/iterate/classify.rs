@@ -10,7 +10,7 @@ use super::{negative, referral, scrub};
 use crate::action::Via;
 use crate::flags::QueryFlags;
 use crate::limits::{ALIASES_MAX, REFERRALS_MAX, USELESS_REPLIES_MAX};
-use crate::query::{Ask, Outcome, Purpose};
+use crate::query::{Ask, Outcome};
 use crate::reply::{Reply, Source};
 use crate::settings::GlueMode;
 use crate::state::State;
@@ -131,11 +131,6 @@ fn answer(
     if links > ALIASES_MAX || chain.end == End::TooManyLinks {
         ctx.request.bound.get_or_insert("too many aliases");
         return Ok(Some(Outcome::Failed(Rcode::SERVFAIL)));
-    }
-    // The address of a name server is no alias (RFC 2181 §10.3).
-    if chain.links > 0 && matches!(ctx.query.purpose, Purpose::Address { .. }) {
-        reply.answer.clear();
-        return Ok(Some(Outcome::NoData));
     }
     let outcome = match chain.end {
         End::Records => Outcome::Answer,

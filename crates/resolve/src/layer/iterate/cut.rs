@@ -18,6 +18,10 @@ use crate::zone_cut::{Lookup, NameServer, Servers, ZoneCut};
 /// these are of no use (NRDelegation: a thousand servers must not cost a thousand look-ups).
 const SERVERS_LOOKED_UP: usize = 4;
 
+/// Glue that ended longer ago than this is no reason to ask a parent again, in seconds: the usual TTL
+/// of a delegation.
+const LOST_GLUE_AGE_MAX: u32 = 2 * 24 * 3600;
+
 /// The zone to ask for the current query.
 pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
     if let Some(cut) = forwarded(ctx) {
@@ -45,18 +49,34 @@ pub(super) fn find(ctx: &mut QueryContext<'_>) -> ZoneCut {
     closest(ctx, &found)
 }
 
-/// The zone to ask in the place of one whose servers are known to the store by name only: their
-/// glue has gone, and another referral of the parent may bring it. `None` if there is no such hope.
+/// The zone to ask in the place of one whose servers are known to the store by name only, or by a part
+/// of their addresses: glue has gone, and another referral of the parent may bring it. `None` if there
+/// is no such hope.
 pub(super) fn find_above(ctx: &mut QueryContext<'_>, zone: &ZoneCut) -> Option<ZoneCut> {
-    let is_lost =
-        |server: &NameServer| server.addresses.is_empty() && server.name.is_at_or_below(&zone.name);
     let from_store = ctx.query.referrals == 0 && !zone.is_forward() && !zone.name.is_root();
-    if !from_store || !zone.name_servers().iter().any(is_lost) {
+    let mut inside =
+        zone.name_servers().iter().filter(|server| server.name.is_at_or_below(&zone.name));
+    if !from_store || !inside.any(|server| server.addresses.is_empty() || has_lost(ctx, server)) {
         return None;
     }
     let mut found = known_cuts(ctx);
     found.retain(|cut| zone.name.is_below(&cut.name));
     Some(closest(ctx, &found))
+}
+
+/// Had a server addresses of a family that nothing is known of any more? What came in one referral
+/// need not end together: better data may have been there of one of them.
+fn has_lost(ctx: &mut QueryContext<'_>, server: &NameServer) -> bool {
+    let (ipv4, ipv6) = families(ctx);
+    let now = ctx.now.unix.seconds();
+    [(ipv4, server.ipv4, Rtype::A), (ipv6, server.ipv6, Rtype::AAAA)].into_iter().any(
+        |(wanted, lookup, rtype)| {
+            wanted && lookup == Lookup::Open && {
+                let old = ctx.core.cache.peek_stale(now, &server.name, rtype, LOST_GLUE_AGE_MAX);
+                old.is_some_and(|hit| matches!(hit.body, Body::Records { .. }))
+            }
+        },
+    )
 }
 
 /// The first of some zone cuts that can be asked, or the root.

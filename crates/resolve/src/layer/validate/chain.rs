@@ -338,7 +338,9 @@ pub(super) fn take_deliveries(ctx: &mut QueryContext<'_>) {
 pub(super) fn note_ds(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
     let zone = ctx.query.name.clone();
     let delegation = match outcome {
-        Outcome::Answer | Outcome::NoData | Outcome::NxDomain if reply.rank.is_insecure() => {
+        Outcome::Answer | Outcome::NoData | Outcome::NxDomain | Outcome::Alias { .. }
+            if reply.rank.is_insecure() =>
+        {
             Some(Delegation::Insecure)
         }
         Outcome::Answer => reply.find_answer(&zone, Rtype::DS).map(|signed| {
