@@ -7,6 +7,7 @@
 
 mod compare;
 mod config;
+mod natives;
 mod parse;
 mod play;
 mod rules;

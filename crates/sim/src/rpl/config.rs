@@ -163,14 +163,8 @@ impl Config {
         Ok(rules)
     }
 
-    /// The zones that have trust anchors.
-    pub fn anchor_zones(&self) -> Vec<Name> {
-        let sets = self.trust_anchors.iter().filter_map(|line| file::read_set(line).ok());
-        sets.map(|set| set.zone).collect()
-    }
-
-    /// The trust anchors, positive and negative, followed as the public harness lets kresd do it.
-    pub fn anchors(&self, now: Now) -> Result<Anchors, String> {
+    /// The trust anchors, positive and negative.
+    pub fn anchors(&self, now: Now, upkeep: Upkeep) -> Result<Anchors, String> {
         let fault = |fault: AnchorFault| format!("trust-anchor: {fault}");
         let mut by_zone: BTreeMap<Name, String> = BTreeMap::new();
         for line in &self.trust_anchors {
@@ -179,7 +173,7 @@ impl Config {
         }
         let mut anchors = Anchors::default();
         for text in by_zone.values() {
-            anchors.keeper.put(now, file::read_set(text).map_err(fault)?, Upkeep::Follow);
+            anchors.keeper.put(now, file::read_set(text).map_err(fault)?, upkeep);
         }
         let name = |text: &String| {
             Name::from_text(text.as_bytes(), &Name::root())
