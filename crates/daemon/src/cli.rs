@@ -61,6 +61,10 @@ pub(crate) struct Options {
     #[arg(short = 'V', long = "version", action = ArgAction::SetTrue)]
     pub version: bool,
 
+    /// Neither control sockets nor default endpoints are opened.
+    #[arg(skip)]
+    pub is_silent: bool,
+
     /// Directory for cache, control sockets and the file 'config'
     #[arg(value_name = "rundir", default_value = ".")]
     pub rundir: PathBuf,

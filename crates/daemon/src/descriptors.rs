@@ -9,10 +9,15 @@ use crate::logging::log;
 const FALLBACK: u64 = 1024;
 
 /// Raises the limit to what the system allows; returns it.
-pub(crate) fn raise_limit() -> u64 {
+pub(crate) fn raise() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return FALLBACK };
     let raised = soft >= hard || setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
-    let limit = if raised { hard } else { soft };
+    if raised { hard } else { soft }
+}
+
+/// The same for a service, which needs many: says so if they are few.
+pub(crate) fn raise_limit() -> u64 {
+    let limit = raise();
     if limit < DESCRIPTORS_WANTED {
         log!(
             Warning,

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod sandbox;
+pub(crate) mod shared;
 pub(crate) mod suspects;
 pub(crate) mod watch;
 

@@ -24,7 +24,8 @@ use crate::limits::{PREPARED_WAIT, PROBE_WAIT, RETIRE_LOOK, RETIRE_WAIT};
 use crate::logging::{self, log};
 use crate::os::suspects::Suspects;
 use crate::program::Program;
-use crate::{start, systemd};
+use crate::start;
+use crate::systemd::Manager;
 
 /// What all configurations of this process have in common.
 pub(crate) struct Setup {
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) workers: u32,
     /// Where it is told what is being worked on, if this is a worker of a group.
     pub(crate) suspects: Option<Suspects>,
+    /// Who wants to know how it is doing.
+    pub(crate) manager: Manager,
     /// The limit of open files.
     pub(crate) descriptors: u64,
     pub(crate) clock: Clock,
@@ -51,6 +54,9 @@ enum Candidate {
     },
     Ready(Rc<Program>),
 }
+
+/// What the service manager hears of a configuration that nobody took over.
+const GIVEN_UP: &str = "a new configuration was given up";
 
 /// The process as its clients and its operator know it, whatever its configuration.
 pub(crate) struct Service {
@@ -130,7 +136,7 @@ impl Service {
         *self.candidate.borrow_mut() = Candidate::Preparing { wanted: true };
         self.fault.take();
         self.number.set(self.number.get() + 1);
-        systemd::reloading();
+        self.setup.manager.reloading();
         let service = self.clone();
         spawn_local(async move {
             let prepared = service.prepare(&current).await;
@@ -140,7 +146,10 @@ impl Service {
                 Candidate::Preparing { wanted: true }
             );
             match prepared {
-                Ok(program) if !wanted => program.end(),
+                Ok(program) if !wanted => {
+                    program.end();
+                    service.setup.manager.reloaded(Some(GIVEN_UP));
+                }
                 Ok(program) => {
                     *service.candidate.borrow_mut() = Candidate::Ready(program);
                     match at_once {
@@ -162,7 +171,7 @@ impl Service {
             "the configuration cannot be taken over, the former one serves: {text}"
         );
         *self.fault.borrow_mut() = Some(text);
-        systemd::reloaded("serving; the new configuration is not good, see the log");
+        self.setup.manager.reloaded(Some("the new configuration is not good, see the log"));
     }
 
     /// Loads the configuration beside the current one and tries it.
@@ -210,7 +219,7 @@ impl Service {
                 if let Candidate::Ready(program) = former {
                     program.end();
                 }
-                systemd::reloaded("serving; a new configuration was given up");
+                self.setup.manager.reloaded(Some(GIVEN_UP));
             }
         }
     }
@@ -233,7 +242,7 @@ impl Service {
         *self.current.borrow_mut() = Some(new);
         self.count.set(self.count.get() + 1);
         log!(Notice, "system", "serving with the configuration as it is now");
-        systemd::reloaded("serving");
+        self.setup.manager.reloaded(None);
         spawn_local(retire(old));
     }
 

@@ -28,11 +28,12 @@ use crate::program::Program;
 use crate::service::{Service, Setup};
 use crate::signals::{FinalSignals, HangUp};
 use crate::supervisor::{self, Role};
+use crate::systemd::{self, Manager};
 use crate::terminal::{self, Found};
 use crate::token::Token;
 use crate::watches::Watches;
 use crate::worker::{Worker, WorkerParts};
-use crate::{console, control, descriptors, endpoint, os, systemd};
+use crate::{console, control, descriptors, endpoint, os};
 
 /// The file that is run without `-c`, if it is there.
 const DEFAULT_CONFIG: &str = "config";
@@ -88,11 +89,14 @@ fn start(options: &Options) -> Result<u8> {
         bail!("sockets that are passed to the program go to one worker: use -f 1, or no sockets");
     }
     let descriptors = descriptors::raise_limit();
-    let mut suspects = None;
+    let (mut suspects, mut manager) = (None, Manager::Outside);
     if workers > 1 && !options.check {
         match supervisor::run(workers)? {
             Role::Parent(status) => return Ok(status),
-            Role::Worker(shared) => suspects = Some(shared),
+            Role::Worker { suspects: shared, roster } => {
+                suspects = Some(shared);
+                manager = Manager::Parent(roster);
+            }
         }
     }
     let interactive = options.is_interactive() && sockets.is_empty();
@@ -109,7 +113,7 @@ fn start(options: &Options) -> Result<u8> {
         .enable_all()
         .build_local(LocalOptions::default())
         .context("event loop")?;
-    let group = Group { workers, suspects };
+    let group = Group { workers, suspects, manager };
     runtime.block_on(work(options, group, sockets, descriptors, interactive))?;
     Ok(0)
 }
@@ -177,6 +181,8 @@ struct Group {
     workers: u32,
     /// Where it tells what it is working on, if there is a parent to look there.
     suspects: Option<Suspects>,
+    /// Who wants to know how it is doing.
+    manager: Manager,
 }
 
 /// Runs a worker until it is told to end.
@@ -194,6 +200,7 @@ async fn work(
         options: options.clone(),
         workers: group.workers,
         suspects: group.suspects,
+        manager: group.manager,
         descriptors,
         clock: Clock::start(),
         directory: std::env::current_dir().context("run directory")?,
@@ -204,7 +211,7 @@ async fn work(
         os::sandbox::forbid_io().context("--no-io: this system cannot shut a process in")?;
     }
     if !options.check {
-        make_control_directory()?;
+        make_control_directory(options)?;
     }
     let program = build(&service, None, sockets).await?;
     if options.check {
@@ -218,12 +225,12 @@ async fn work(
             false => spawn_local(console::interact(service.clone())),
         };
     }
-    systemd::ready();
+    group.manager.ready();
 
     if !ended {
         wait_for_end(&service, &mut signals, &mut hang_up).await;
     }
-    systemd::stopping();
+    group.manager.stopping();
     drain(&service, &mut signals).await;
     service.end();
     Ok(())
@@ -260,6 +267,8 @@ async fn wait_for_end(service: &Rc<Service>, signals: &mut FinalSignals, hang_up
             () = hang_up.wait() => {
                 if let Err(error) = service.reload(Reload::Now) {
                     log!(Err, "system", "SIGHUP: {error}");
+                    // Whoever sent it may wait for the end of it.
+                    service.setup.manager.reloaded(Some("a new configuration was not read"));
                 }
             }
         }
@@ -283,6 +292,7 @@ pub(crate) async fn build(
             descriptors: setup.descriptors,
             counters: setup.counters.clone(),
             quitting: setup.quitting.clone(),
+            manager: setup.manager,
         })
         .context("event loop")?,
     );
@@ -366,13 +376,13 @@ fn open_from_command_line(
 }
 
 /// Are there to be no default endpoints and no control socket?
-fn is_silent() -> bool {
-    std::env::var_os(NO_LISTEN).is_some()
+fn is_silent(options: &Options) -> bool {
+    options.is_silent || std::env::var_os(NO_LISTEN).is_some()
 }
 
 /// Makes the directory of control sockets, which configurations expect.
-fn make_control_directory() -> Result<()> {
-    if is_silent() {
+fn make_control_directory(options: &Options) -> Result<()> {
+    if is_silent(options) {
         return Ok(());
     }
     let directory = control::DIRECTORY;
@@ -381,8 +391,8 @@ fn make_control_directory() -> Result<()> {
 }
 
 /// Opens the control socket of this process, unless the configuration has done so.
-fn open_control(host: &Rc<DaemonHost>) -> Result<()> {
-    if is_silent() {
+fn open_control(host: &Rc<DaemonHost>, options: &Options) -> Result<()> {
+    if is_silent(options) {
         return Ok(());
     }
     let path = Path::new(control::DIRECTORY).join(std::process::id().to_string());
@@ -419,12 +429,14 @@ async fn configure(
         }
         yield_now().await;
         interpreter.finish_config().map_err(text)?;
+    } else {
+        interpreter.start_counting().map_err(text)?;
     }
     if options.check {
         return Ok(());
     }
     // After the configuration, which expects to see its own endpoints only.
-    open_control(host)?;
+    open_control(host, options)?;
     let callbacks = interpreter.query_callbacks(query_of).map_err(text)?;
     host.worker.turn("callbacks of queries", |core, _| {
         let first = core.layers_mut().names().next().map(str::to_owned);

@@ -1,7 +1,11 @@
 //! A group of workers (`-f N`): a parent that starts them, starts them again, and ends them.
 //!
 //! The parent does nothing else: no thread, no Lua, no store, no socket. It waits for signals
-//! only, also for the passing of time (`alarm`), so nothing can hang in it.
+//! only, also for the passing of time (`alarm`), so nothing can hang in it. To the service manager it
+//! speaks for all of them.
+
+mod reports;
+pub(crate) mod roster;
 
 use std::collections::HashMap;
 use std::io;
@@ -20,11 +24,14 @@ use crate::limits::{
 use crate::logging::log;
 use crate::os;
 use crate::os::suspects::Suspects;
+use crate::systemd;
+use reports::{News, Reports};
+use roster::Roster;
 
 /// What this process is after the splitting.
 pub(crate) enum Role {
-    /// One of the workers, and where it tells what it is working on.
-    Worker(Suspects),
+    /// One of the workers, and where it tells what it is working on and how it is doing.
+    Worker { suspects: Suspects, roster: Roster },
     /// The parent; all workers have ended, and this is the status to end with.
     Parent(u8),
 }
@@ -42,12 +49,17 @@ struct Group {
     stopping: bool,
     status: u8,
     suspects: Suspects,
+    reports: Reports,
+    /// When it is looked next whether the workers are alive, if the service manager wants to know.
+    next_look: Option<Mono>,
 }
 
 /// A worker that runs.
 struct Running {
     number: u32,
     since: Mono,
+    /// It was asked to end because it gave no sign of life.
+    is_struck: bool,
 }
 
 /// Starts the workers. Returns in each of them at once, and in the parent when all have ended.
@@ -56,6 +68,7 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
     let signals = waited_for();
     let before = sigprocmask_block(&signals)?;
     let parent = Pid::this();
+    let roster = Roster::share(count, sd_notify::watchdog_enabled())?;
     let mut group = Group {
         clock: Clock::start(),
         workers: HashMap::new(),
@@ -65,18 +78,24 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
         stopping: false,
         status: 0,
         suspects,
+        reports: Reports::new(roster),
+        next_look: None,
     };
+    group.set_next_look();
     loop {
         while let Some(number) = group.missing.pop() {
             match os::fork()? {
                 Some(child) => {
                     let since = group.clock.read().mono;
-                    group.workers.insert(child, Running { number, since });
+                    group.workers.insert(child, Running { number, since, is_struck: false });
                 }
                 None => {
                     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
                     become_worker(parent)?;
-                    return Ok(Role::Worker(suspects.of_worker(number)));
+                    return Ok(Role::Worker {
+                        suspects: suspects.of_worker(number),
+                        roster: roster.of_worker(number),
+                    });
                 }
             }
         }
@@ -96,9 +115,8 @@ fn random_key() -> io::Result<(u64, u64)> {
 
 /// The signals that the parent waits for.
 fn waited_for() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD, Signal::SIGALRM]
-        .into_iter()
-        .collect()
+    use Signal::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+    [SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGALRM, roster::LOOK].into_iter().collect()
 }
 
 /// Blocks signals, so that they are waited for; returns what was blocked before.
@@ -123,16 +141,23 @@ impl Group {
         loop {
             match signals.wait()? {
                 Signal::SIGTERM | Signal::SIGINT => self.stop(0),
-                Signal::SIGHUP => self.send(Signal::SIGHUP),
+                Signal::SIGHUP => self.reload(),
                 Signal::SIGCHLD => self.collect(),
+                roster::LOOK => self.report(),
                 Signal::SIGALRM if self.stopping => self.send(Signal::SIGKILL),
-                Signal::SIGALRM => self.end_pauses(),
+                Signal::SIGALRM => {
+                    self.look_for_life();
+                    self.end_pauses();
+                }
                 _ => {}
             }
             if !self.missing.is_empty() {
                 return Ok(false);
             }
             if self.workers.is_empty() && (self.stopping || self.resting.is_empty()) {
+                if !self.stopping {
+                    systemd::stopping();
+                }
                 return Ok(true);
             }
         }
@@ -142,6 +167,7 @@ impl Group {
     fn stop(&mut self, status: u8) {
         if !self.stopping {
             self.stopping = true;
+            systemd::stopping();
             self.status = status;
             self.missing.clear();
             self.resting.clear();
@@ -168,9 +194,11 @@ impl Group {
                 WaitStatus::StillAlive => return,
                 _ => continue,
             };
-            let (Some(running), false) = (self.workers.remove(&worker), self.stopping) else {
+            let Some(running) = self.workers.remove(&worker) else { continue };
+            self.reports.forget(running.number);
+            if self.stopping {
                 continue;
-            };
+            }
             if reason.is_some() {
                 self.note_suspect(running.number);
             }
@@ -184,7 +212,65 @@ impl Group {
                 }
                 (Some(reason), _) => self.restart(worker, &running, age, &reason),
             }
+            self.report();
         }
+    }
+
+    /// The numbers of the workers that run.
+    fn running(&self) -> Vec<u32> {
+        self.workers.values().map(|worker| worker.number).collect()
+    }
+
+    /// Tells the service manager what is new.
+    fn report(&mut self) {
+        let running = self.running();
+        let wanted = running.len() + self.missing.len() + self.resting.len();
+        if !self.stopping
+            && wanted > 0
+            && let Some(news) = self.reports.change(&running, wanted)
+        {
+            news.tell();
+        }
+    }
+
+    /// All workers read their configuration anew.
+    fn reload(&mut self) {
+        let news = self.reports.ask_for_reload(&self.running());
+        news.as_ref().map(News::tell);
+        self.send(Signal::SIGHUP);
+    }
+
+    /// Gives the service manager a sign of life. A worker that has given none for too long is ended, to
+    /// be started again; the others need not end for that.
+    fn look_for_life(&mut self) {
+        let now = self.clock.read().mono;
+        if self.next_look.is_none_or(|at| at > now) {
+            return;
+        }
+        let running = self.running();
+        let silent = self.reports.silent(&running, now);
+        for (process, worker) in &mut self.workers {
+            if !silent.contains(&worker.number) {
+                continue;
+            }
+            let signal = if worker.is_struck { Signal::SIGKILL } else { Signal::SIGABRT };
+            log!(
+                Err,
+                "system",
+                "worker {} (process {process}) gives no sign of life: {signal}",
+                worker.number
+            );
+            worker.is_struck = true;
+            let _ended_already = kill(*process, signal);
+        }
+        self.reports.feed(&running);
+        self.set_next_look();
+    }
+
+    fn set_next_look(&mut self) {
+        let now = self.clock.read().mono;
+        self.next_look = self.reports.interval().map(|interval| now + interval);
+        self.set_alarm();
     }
 
     /// What a worker was working on when it ended may have been the reason.
@@ -229,11 +315,13 @@ impl Group {
         self.set_alarm();
     }
 
-    /// Asks to be told of the end of the next pause. Alarms come a little late, never early.
+    /// Asks to be told of the end of the next pause and of the time to look. Alarms come a little late,
+    /// never early.
     fn set_alarm(&self) {
         let now = self.clock.read().mono;
-        if let Some(next) = self.resting.iter().map(|(at, _)| at.since(now)).min() {
-            alarm::set(seconds(next));
+        let pauses = self.resting.iter().map(|(at, _)| *at);
+        if let Some(next) = pauses.chain(self.next_look).min() {
+            alarm::set(seconds(next.since(now)));
         }
     }
 }

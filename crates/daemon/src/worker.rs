@@ -36,6 +36,7 @@ use crate::limits::{
 use crate::listeners::Listeners;
 use crate::logging::{self, log};
 use crate::proxied::{Passed, Proxied};
+use crate::systemd::Manager;
 use crate::tcp::admission::ClientStreams;
 use crate::tcp::{ClientStream, StreamEnd};
 use crate::tls::TlsService;
@@ -81,6 +82,8 @@ pub(crate) struct Worker {
     /// Descriptors for clients' connections and exchanges together.
     descriptors: usize,
     quitting: Rc<Notify>,
+    /// Who wants to know how the process is doing.
+    pub(crate) manager: Manager,
     /// Who goes on with the connections of clients.
     successor: RefCell<Option<Rc<Worker>>>,
     /// Key of the hashes of lists of names.
@@ -134,6 +137,8 @@ pub(crate) struct WorkerParts {
     pub(crate) counters: Rc<Counters>,
     /// The end of the process was asked for.
     pub(crate) quitting: Rc<Notify>,
+    /// Who wants to know how it is doing.
+    pub(crate) manager: Manager,
 }
 
 impl Worker {
@@ -173,6 +178,7 @@ impl Worker {
             stream_limits: Cell::default(),
             descriptors: descriptors.saturating_sub(DESCRIPTORS_RESERVED),
             quitting: parts.quitting,
+            manager: parts.manager,
             successor: RefCell::default(),
             rules_seed: (random.next_u64(), random.next_u64()),
             answers: Answers::default(),

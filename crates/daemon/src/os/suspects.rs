@@ -3,9 +3,9 @@
 //! and again is condemned.
 
 use std::io;
-use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::shared;
 use crate::limits::{CONDEMNED_AFTER, SUSPECTS_MAX};
 
 /// The shared memory, and whose place in it is ours.
@@ -25,22 +25,7 @@ impl Suspects {
     pub(crate) fn share(workers: u32, key: (u64, u64)) -> io::Result<Suspects> {
         let workers = workers as usize;
         let count = workers + 1 + 2 * SUSPECTS_MAX;
-        // SAFETY: a new mapping that is never unmapped, at an address that the kernel chooses; it is
-        // zeros, which are valid numbers, and aligned as pages are.
-        let numbers = unsafe {
-            let start = libc::mmap(
-                ptr::null_mut(),
-                count * size_of::<AtomicU64>(),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            );
-            if start == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
-            }
-            std::slice::from_raw_parts(start.cast::<AtomicU64>(), count)
-        };
+        let numbers = shared::numbers(count)?;
         Ok(Suspects { numbers, workers, own: 0, key })
     }
 

@@ -12,7 +12,6 @@ use resolve::{Now, Settings};
 
 use crate::logging;
 use crate::os;
-use crate::systemd;
 use crate::token::module_question;
 use crate::worker::Worker;
 
@@ -91,12 +90,12 @@ impl Environment for ModuleEnvironment {
     }
 
     fn watchdog_timeout(&self) -> Option<Duration> {
-        sd_notify::watchdog_enabled()
+        self.worker.manager.watchdog_timeout()
     }
 
     fn feed_watchdog(&self) {
         let counters = &self.worker.counters;
-        systemd::feed_watchdog(counters.udp.get() + counters.tcp.get());
+        self.worker.manager.feed_watchdog(counters.udp.get() + counters.tcp.get());
     }
 
     fn abort(&self) {
