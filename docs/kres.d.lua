@@ -50,7 +50,7 @@ function tojson(value) end
 function fromjson(text) end
 
 ---run a command on every instance and collect the results
-function map(command) end
+function map(command, format) end
 
 ---a value as text, as the console shows it
 function table_print(value) end

@@ -6,11 +6,12 @@ pub(crate) mod client;
 pub(crate) mod peer;
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, chown};
 
 /// Where the control sockets are, below the run directory.
 pub(crate) const DIRECTORY: &str = "control";
@@ -29,12 +30,27 @@ pub(crate) fn make_directory() -> io::Result<()> {
         Ok(()) => {
             std::fs::set_permissions(DIRECTORY, PermissionsExt::from_mode(DIRECTORY_MODE))?;
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if !Path::new(DIRECTORY).is_dir() {
+                return Err(io::Error::other("a file of that name is in the way, move it away"));
+            }
+        }
         Err(error) => return Err(error),
     }
     // A convenience that may be in the way of something, or of another worker that makes it too.
     let _without = symlink(DIRECTORY, OLD_DIRECTORY);
     Ok(())
+}
+
+/// Gives the directory to the user that the program becomes, if it is as it was made here and nobody
+/// else could make sockets in it.
+pub(crate) fn hand_over_directory(user: Uid, group: Gid) {
+    let Ok(directory) = std::fs::symlink_metadata(DIRECTORY) else { return };
+    let as_made = directory.mode() & 0o777 == DIRECTORY_MODE;
+    if directory.is_dir() && as_made && directory.uid() == Uid::effective().as_raw() {
+        // If it fails the socket cannot be made, which is told then.
+        let _tried = chown(DIRECTORY, Some(user), Some(group));
+    }
 }
 
 /// Opens a control socket; a file that an earlier process left behind is replaced.

@@ -20,6 +20,7 @@ use clap::error::ErrorKind;
 
 use crate::control;
 use crate::prompt::{self, Backend, call};
+use crate::start::words;
 use cli::{Command, Options};
 use instances::{Instance, Instances};
 
@@ -52,7 +53,7 @@ pub fn control_main() -> ExitCode {
     match run(&options) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            complain(format_args!("{error:#}"));
+            complain(words(&error));
             ExitCode::from(STATUS_FAILED)
         }
     }

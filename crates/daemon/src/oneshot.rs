@@ -61,7 +61,7 @@ fn run(tool: &str, task: &Task<'_>) -> ExitCode {
     match perform(task) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            complain(tool, format_args!("{error:#}"));
+            complain(tool, start::words(&error));
             ExitCode::from(STATUS_FAILED)
         }
     }

@@ -184,7 +184,7 @@ impl Service {
             Ok(program) => program,
             Err(error) => {
                 logging::restore(log);
-                return Err(format!("{error:#}"));
+                return Err(start::words(&error));
             }
         };
         if let Err(text) = try_out(&program).await {

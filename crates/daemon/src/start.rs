@@ -8,7 +8,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use clap::error::ErrorKind;
-use lua::host::{Host, Network, QueryId, Reload};
+use lua::host::{Host, Network, QueryId, Reload, without_number};
 use lua::{Interpreter, InterpreterError};
 use nix::unistd::{AccessFlags, access};
 use resolve::layer::stack::Place;
@@ -66,10 +66,28 @@ pub fn run() -> ExitCode {
     match start(&options) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            log!(Crit, "system", "{error:#}");
+            log!(Crit, "system", "{}", words(&error));
             ExitCode::from(STATUS_FAILED)
         }
     }
+}
+
+/// What went wrong and why, each reason once: some errors name what they come from themselves.
+pub(crate) fn words(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = without_number(&cause.to_string());
+        if !text.is_empty() && !text.ends_with(&cause) {
+            text.push_str(": ");
+        }
+        if !text.ends_with(&cause) {
+            text.push_str(&cause);
+        }
+    }
+    if text.ends_with("Too many open files") {
+        text.push_str("; raise the limit of open files (LimitNOFILE= of the unit, 'ulimit -n')");
+    }
+    text
 }
 
 /// Panics are bugs; their place goes to the log like everything else.
@@ -444,4 +462,21 @@ async fn configure(
         core.layers_mut().insert(Box::new(callbacks), place)
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use lua::host::HostError;
+
+    use super::*;
+
+    #[test]
+    fn each_reason_is_told_once() {
+        let source = io::Error::from_raw_os_error(libc::EACCES);
+        let error = HostError::System { action: "open the door".to_owned(), source };
+        let error = anyhow::Error::from(error).context("at home");
+        assert_eq!(words(&error), "at home: open the door: Permission denied");
+    }
 }

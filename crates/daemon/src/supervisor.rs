@@ -206,8 +206,11 @@ impl Group {
             match (reason, status) {
                 // It was told to end; the others go on.
                 (None, _) => {}
-                // What could not start has said why; starting it again would not help.
-                (_, WaitStatus::Exited(_, code)) if age < STARTED_AFTER => {
+                // What could not start has said why; starting it again would not help. Once the group
+                // has served, those that do go on.
+                (_, WaitStatus::Exited(_, code))
+                    if age < STARTED_AFTER && !self.reports.has_served() =>
+                {
                     self.stop(u8::try_from(code).unwrap_or(1));
                 }
                 (Some(reason), _) => self.restart(worker, &running, age, &reason),

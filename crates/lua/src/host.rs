@@ -35,7 +35,7 @@ mod settings;
 
 pub use anchors::{AnchorKey, AnchorTunable, Bootstrap, Keyset, TrustAnchors};
 pub use cache::{Cache, CacheRow, ZoneFile};
-pub use error::HostError;
+pub use error::{HostError, without_number};
 pub use logging::{LogLevel, LogTarget, Logging};
 pub use modules::{ModuleCommand, Modules, Placement};
 pub use network::{

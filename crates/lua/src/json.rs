@@ -54,7 +54,8 @@ fn write(data: &Data, out: &mut Vec<u8>) {
 fn number_text(number: f64) -> String {
     // 2^53: above it f64 skips whole numbers.
     if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
-        format!("{}", number as i64)
+        let sign = if number == 0.0 && number.is_sign_negative() { "-" } else { "" };
+        format!("{sign}{}", number as i64)
     } else {
         lua_number(number)
     }

@@ -5,16 +5,36 @@ const EDITS_MAX: usize = 3;
 /// Longer words are not compared.
 const WORD_BYTES_MAX: usize = 64;
 
-/// The known name with the fewest edits from `word`, if it is near enough to be meant.
+/// Shorter words are near to too many.
+const WORD_BYTES_MIN: usize = 3;
+
+/// The known name with the fewest edits from `word`, if it is near enough to be meant; of several the
+/// one with the most letters in common, as letters are left out more often than they are taken for
+/// others.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() < WORD_BYTES_MIN {
+        return None;
+    }
     let limit = (word.len() / 3).clamp(1, EDITS_MAX);
     known
         .into_iter()
         .filter(|name| name.len().abs_diff(word.len()) <= limit && *name != word)
-        .map(|name| (edits(word.as_bytes(), name.as_bytes()), name))
-        .filter(|(edits, _)| *edits <= limit)
+        .map(|name| {
+            (edits(word.as_bytes(), name.as_bytes()), usize::MAX - shared(word, name), name)
+        })
+        .filter(|(edits, ..)| *edits <= limit)
         .min()
-        .map(|(_, name)| name)
+        .map(|(.., name)| name)
+}
+
+/// How many letters of the word the name has, each taken once.
+fn shared(word: &str, name: &str) -> usize {
+    let mut letters: Vec<u8> = name.bytes().take(WORD_BYTES_MAX).collect();
+    let mut is_there = |letter: &u8| {
+        let found = letters.iter().position(|other| other.eq_ignore_ascii_case(letter));
+        found.map(|at| letters.swap_remove(at)).is_some()
+    };
+    word.bytes().filter(|letter| is_there(letter)).count()
 }
 
 /// The number of insertions, deletions, substitutions and swaps of neighbours between two words.
@@ -55,6 +75,8 @@ mod tests {
         assert_eq!(nearest("colse", known), Some("close"));
         assert_eq!(nearest("Listen", known), Some("listen"));
         assert_eq!(nearest("frobnicate", known), None);
+        assert_eq!(nearest("li", known), None);
+        assert_eq!(nearest("adr", ["add", "addr"]), Some("addr"));
         assert_eq!(nearest(&"x".repeat(10_000), known), None);
     }
 }

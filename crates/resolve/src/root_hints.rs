@@ -31,7 +31,8 @@ pub fn builtin() -> &'static Vec<Hint> {
         ADDRESSES
             .iter()
             .filter_map(|(letter, ipv4, ipv6)| {
-                let name = format!("{letter}.root-servers.net.").parse().ok()?;
+                let name =
+                    format!("{}.ROOT-SERVERS.NET.", letter.to_ascii_uppercase()).parse().ok()?;
                 let ipv4 = IpAddr::from(Ipv4Addr::from(*ipv4));
                 let ipv6 = IpAddr::from(Ipv6Addr::from(*ipv6));
                 Some((name, vec![ipv4, ipv6]))

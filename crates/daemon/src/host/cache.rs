@@ -8,7 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use dns::{Name, Rtype};
-use lua::host::{Cache, CacheRow, HostError, ZoneFile};
+use lua::host::{Cache, CacheRow, HostError, ZoneFile, without_number};
 use resolve::zone_import::{self, ImportOptions};
 use store::cache::entry::SignedSet;
 use store::cache::fleet::FleetSecret;
@@ -82,7 +82,14 @@ fn open(size: u64, storage: &str) -> Result<Box<dyn Kv>, HostError> {
     })?;
     seed.copy_from_slice(&random[..16]);
     let options = OpenOptions { path: path.into(), bytes: size, seed };
-    (backend.open)(&options).map_err(refused)
+    (backend.open)(&options).map_err(|error| {
+        let place = std::env::current_dir().unwrap_or_default();
+        let place = place.display();
+        let reason = without_number(&error.to_string());
+        HostError::refused(format!(
+            "can't open cache path '{path}'; working directory '{place}'; {reason}"
+        ))
+    })
 }
 
 /// Do two URIs name the same store?

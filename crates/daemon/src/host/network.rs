@@ -434,8 +434,12 @@ impl Network for DaemonHost {
         Ok(before)
     }
 
-    fn set_bpf(&self, _program_fd: Option<i32>) -> Result<(), HostError> {
-        Err(HostError::Unsupported("BPF on UDP sockets"))
+    fn set_bpf(&self, program_fd: Option<i32>) -> Result<(), HostError> {
+        match program_fd {
+            // There never is one to detach.
+            None => Ok(()),
+            Some(_) => Err(HostError::Unsupported("BPF on UDP sockets")),
+        }
     }
 
     fn has_inherited_endpoints(&self) -> bool {

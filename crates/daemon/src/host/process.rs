@@ -115,6 +115,9 @@ impl Process for DaemonHost {
             *self.user.borrow_mut() = Some((known, gid));
             return Ok(());
         }
+        if is_other {
+            control::hand_over_directory(known.uid, gid);
+        }
         become_user(&known, gid).map_err(|errno| HostError::System {
             action: format!("become user '{user}'"),
             source: errno.into(),

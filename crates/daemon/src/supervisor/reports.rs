@@ -61,6 +61,11 @@ impl Reports {
         self.change(workers, workers.len())
     }
 
+    /// Have all workers served at the same time before?
+    pub(super) fn has_served(&self) -> bool {
+        self.told != Told::Nothing
+    }
+
     /// A worker has ended.
     pub(super) fn forget(&mut self, worker: u32) {
         self.roster.forget(worker);

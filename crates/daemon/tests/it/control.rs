@@ -341,3 +341,19 @@ fn a_command_without_end_ends_its_session_only() {
     eventually("the answer behind the garbage", || (line(&other) == "2").then_some(()));
     running.check_alive();
 }
+
+#[test]
+fn who_has_given_up_rights_can_be_commanded() {
+    if !nix_is_root() {
+        return;
+    }
+    let mut running = Running::start("os.execute('chmod 755 .')\nuser('nobody')");
+    let directory = running.directory.path().to_owned();
+    let command = ["run", "worker.pid"];
+    assert_eq!(check_ctl(&directory, &command, 0), format!("{}\n", running.id()));
+    let control = directory.join("control");
+    assert_ne!(fs::metadata(&control).unwrap().uid(), 0);
+    Running::signal(running.id(), "TERM");
+    assert_eq!(running.wait().code(), Some(0), "{}", running.log());
+    assert_eq!(fs::read_dir(&control).unwrap().count(), 0);
+}

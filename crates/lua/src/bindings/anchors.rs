@@ -117,7 +117,7 @@ fn set_insecure(call: &Call<'_>, args: &Args) -> Answer {
         .map(|item| {
             let item = item?;
             name_of(&item).ok_or_else(|| {
-                format!("'{}' is not a domain name", item.to_string().unwrap_or_default()).into()
+                format!("not a domain name: '{}'", item.to_string().unwrap_or_default()).into()
             })
         })
         .collect::<Result<Vec<Name>, Failure>>()?;

@@ -50,11 +50,10 @@ const TIMEOUT_MS_MAX: f64 = 3.2e14;
 
 const TOO_MANY: &str = "too many events";
 
+/// What is over already is due at once, and for ever is as long as can be.
 fn timeout(args: &Args, at: usize, usage: &str) -> Result<u64, Failure> {
-    args.number(at)
-        .filter(|ms| (0.0..=TIMEOUT_MS_MAX).contains(ms))
-        .map(|ms| ms as u64)
-        .ok_or_else(|| usage.into())
+    let ms = args.number(at).filter(|ms| !ms.is_nan()).ok_or(usage)?;
+    Ok(ms.clamp(0.0, TIMEOUT_MS_MAX) as u64)
 }
 
 fn after(call: &Call<'_>, args: &Args) -> Answer {
@@ -70,7 +69,8 @@ fn after(call: &Call<'_>, args: &Args) -> Answer {
 fn recurrent(call: &Call<'_>, args: &Args) -> Answer {
     const USAGE: &str = "expected 'recurrent(number interval, function)'";
     let interval = timeout(args, 0, USAGE)?;
-    if !matches!(args.value(1), Value::Function(_)) {
+    // Without a pause it would leave no time for anything else.
+    if interval == 0 || !matches!(args.value(1), Value::Function(_)) {
         return Err(USAGE.into());
     }
     let now = call.host.now_ms();

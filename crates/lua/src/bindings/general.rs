@@ -202,7 +202,8 @@ fn file_modified(call: &Call<'_>, args: &Args) -> Answer {
 
 fn list_dir(call: &Call<'_>, args: &Args) -> Answer {
     let path = args.text(0).ok_or("expected 'list_dir(string path)'")?;
-    let entries = std::fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?;
+    // In a directory that is not there are no files.
+    let Ok(entries) = std::fs::read_dir(&path) else { return call.ok(Vec::<String>::new()) };
     let mut names = entries
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<std::io::Result<Vec<String>>>()

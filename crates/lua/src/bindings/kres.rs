@@ -186,8 +186,10 @@ fn dname2str(call: &Call<'_>, args: &Args) -> Answer {
             if wire.is_empty() {
                 return call.ok(".");
             }
-            // Octets behind the root label are not looked at.
-            let (name, _) = Name::parse(&wire, 0)
+            // Octets behind the root label are not looked at, and it is there where the string ends: in C
+            // every string of Lua has a zero behind it.
+            let terminated = [&*wire, &[0]].concat();
+            let (name, _) = Name::parse(&terminated, 0)
                 .map_err(|fault| format!("not a name in wire format: {fault}"))?;
             call.ok(name.to_string())
         }
@@ -196,6 +198,9 @@ fn dname2str(call: &Call<'_>, args: &Args) -> Answer {
 }
 
 fn str2ip(call: &Call<'_>, args: &Args) -> Answer {
+    if !matches!(args.value(0), Value::String(_) | Value::Nil) {
+        return Err("expected 'str2ip(string address)'".into());
+    }
     let address = args.text(0).and_then(|text| text.parse::<IpAddr>().ok());
     match address {
         Some(IpAddr::V4(ip)) => call.ok(call.lua.create_string(ip.octets())?),

@@ -280,6 +280,9 @@ fn listen_address(
 fn close(call: &Call<'_>, args: &Args) -> Answer {
     const USAGE: &str = "expected 'close(string addr, [number port])'";
     let Value::String(address) = args.value(0) else { return Err(USAGE.into()) };
+    if args.len() > 2 {
+        return Err(USAGE.into());
+    }
     let port = match args.value(1) {
         Value::Nil => None,
         value => Some(number_of(&value).and_then(port_of).ok_or(USAGE)?),

@@ -125,7 +125,7 @@ fn parse_client(table: &Table) -> Result<Client, Failure> {
     }
     let text = value.as_string().map(|text| text.to_string_lossy()).unwrap_or_default();
     let (network, length) =
-        parse_network(&text).ok_or_else(|| format!("'{text}' is not an address or network"))?;
+        parse_network(&text).ok_or_else(|| format!("failed to parse subnet {text}"))?;
     Ok(match kind_of(table)?.as_str() {
         "destination" => Client::Destination(network, length),
         _ => Client::Source(network, length),

@@ -235,8 +235,9 @@ fn set_flag(call: &Call<'_>, args: &Args) -> Answer {
 fn cut(call: &Call<'_>, args: &Args) -> Answer {
     with(args, |view| {
         let name = find(view, key_of(args, 1))?.and_then(|query| query.cut.as_ref());
-        let name = name.map(|cut| call.lua.create_string(cut.name.as_wire())).transpose()?;
-        call.ok(name)
+        // As a server spelled it, that is: as it was asked in a random mixture of cases.
+        let name = name.map(|cut| call.lua.create_string(cut.name.to_lowercase().as_wire()));
+        call.ok(name.transpose()?)
     })
 }
 

@@ -101,8 +101,9 @@ fn parse_hints(table: &Table) -> Result<Vec<(Name, Vec<IpAddr>)>, Failure> {
         let name = key
             .as_string()
             .and_then(|key| Name::from_text(&key.as_bytes(), &Name::root()).ok())
+            .map(|name| name.to_lowercase())
             .ok_or_else(|| {
-                format!("'{}' is not a server name", key.to_string().unwrap_or_default())
+                format!("not a server name: '{}'", key.to_string().unwrap_or_default())
             })?;
         let texts = super::net::strings(&value)
             .filter(|texts| !texts.is_empty() && texts.len() <= ROOT_ADDRESSES_MAX)

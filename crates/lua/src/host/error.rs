@@ -23,7 +23,7 @@ pub enum HostError {
     #[error("{0}")]
     Refused(String),
     /// The operating system said no.
-    #[error("{action}: {source}")]
+    #[error("{action}: {}", plain(source))]
     System {
         /// What was being done, with its object: `bind to 127.0.0.1@53`.
         action: String,
@@ -33,6 +33,22 @@ pub enum HostError {
     /// This program cannot do that at all.
     #[error("{0} is not supported by this program")]
     Unsupported(&'static str),
+}
+
+/// The words of the system.
+fn plain(error: &io::Error) -> String {
+    without_number(&error.to_string())
+}
+
+/// A text without the number of the system's error, which is in words beside it.
+pub fn without_number(text: &str) -> String {
+    match text
+        .split_once(" (os error ")
+        .and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
+    {
+        Some((before, (_, behind))) => format!("{before}{behind}"),
+        None => text.to_owned(),
+    }
 }
 
 impl HostError {

@@ -36,9 +36,9 @@ end
 
 -- The switch of older versions: on is the level debug, off is notice.
 function G.verbose(on)
-	if on ~= nil then
+	if type(on) == 'boolean' or type(on) == 'number' then
 		M.log('SYSTEM', 'warning', 'deprecation WARNING: use log_level() instead of verbose()')
-		G.log_level(on == true and 'debug' or 'notice')
+		G.log_level(on and 'debug' or 'notice')
 	end
 	return G.log_level() == 'debug'
 end

@@ -126,6 +126,9 @@ setmetatable(cache, {
 	end,
 	__newindex = function (_, key, value)
 		if key == 'size' then
+			if value == nil then
+				M.fail("expected 'open(number max_size, string config = \"\")'")
+			end
 			open(value, nil)
 		elseif key == 'storage' then
 			open(nil, value)

@@ -45,6 +45,10 @@ function event.socket(fd, callback)
 	return id
 end
 
+for _, name in ipairs { 'after', 'recurrent', 'cancel', 'socket' } do
+	M.native(event[name])
+end
+
 -- Runs a callback; an error is logged and ends its event.
 local function run(id, callback, ...)
 	M.begin_run('callback')

@@ -18,7 +18,7 @@ local plain = {
 	{ 'todname(name)', 'name in wire format' },
 	{ 'tojson(value)', 'JSON text of a value' },
 	{ 'fromjson(text)', 'value of a JSON text' },
-	{ 'map(command)', 'run a command on every instance and collect the results' },
+	{ 'map(command[, format])', 'run a command on every instance and collect the results' },
 	{ 'table_print(value)', 'a value as text, as the console shows it' },
 }
 

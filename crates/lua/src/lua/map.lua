@@ -54,8 +54,8 @@ local function run_here(command)
 		if not ok then
 			return { ok = false, message = M.describe((...)) }
 		elseif select('#', ...) ~= 1 then
-			return { ok = false, message = 'unexpected number of return values in map() response: '
-				.. 'only single return value is allowed, use kluautil.kr_table_pack() helper' }
+			return { ok = false, whole = true, message = 'unexpected number of return values in map() '
+				.. 'response: only single return value is allowed, use kluautil.kr_table_pack() helper' }
 		end
 		return { ok = true, value = (...) }
 	end
@@ -70,13 +70,16 @@ end
 -- What other instances are asked to call.
 G.__map_call = run_here
 
-function G.map(command)
+function G.map(command, format)
 	if type(command) ~= 'string' then
 		M.panic('map() command must be a string')
 	elseif command == '' then
 		M.panic('map() command must be non-empty')
 	elseif command:find('\n', 1, true) then
 		M.panic('map() command cannot contain literal \\n, escape it with \\010')
+	end
+	if format ~= nil and format ~= 'luaobj' and format ~= 'strings' then
+		M.panic('map() output format must be luaobj or strings')
 	end
 	local _, err = compile(command)
 	if err then
@@ -97,9 +100,14 @@ function G.map(command)
 		if not ok or type(reply) ~= 'table' then
 			reply = { ok = false, message = 'unexpected reply: ' .. tostring(text) }
 		end
-		if not reply.ok then
+		if reply.whole then
+			M.panic(tostring(reply.message))
+		elseif not reply.ok then
 			M.panic(string.format('error when executing map() command on control socket %s: %s. '
 				.. 'command execution state is now undefined!', path, tostring(reply.message)))
+		end
+		if format == 'strings' and type(reply.value) ~= 'string' then
+			M.panic('map() protocol error, value returned by follower does not look like a string')
 		end
 		results.n = results.n + 1
 		results[results.n] = reply.value

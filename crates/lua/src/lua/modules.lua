@@ -77,9 +77,9 @@ local function native_table(name)
 				if result ~= nil then
 					return result
 				end
-			end or function (...)
+			end or M.native(function (...)
 				return call(name, key, ...)
-			end)
+			end, 'arg'))
 		end
 	end
 	return setmetatable(t, getmetatable(t) or {
@@ -256,6 +256,9 @@ M.assign_modules = function (value)
 		modules[key] = value[key]
 	end
 end
+
+M.native(modules.load)
+M.native(modules.unload)
 
 -- For the program: before the configuration.
 function M.load_default_modules()

@@ -456,7 +456,7 @@ local function network_of(subnet, what)
 	local address, bits = tostring(subnet):match('^([^/]+)/?(%d*)$')
 	local octets = address and G.kres.str2ip(address)
 	if not octets then
-		M.refuse(string.format("%s: '%s' is not an address or network", what, tostring(subnet)))
+		M.refuse(string.format("%s: failed to parse subnet %s", what, tostring(subnet)))
 	end
 	local most = #octets * 8
 	return { octets = octets, bits = math.min(tonumber(bits) or most, most) }

@@ -26,7 +26,7 @@ local function of_function(fn, name)
 		end
 	end
 	if M.is_native(fn) then
-		params = { '?' }
+		params = { M.natives[fn] or '?' }
 	end
 	local address = tostring(fn):gsub('^function: ', '')
 	return string.format('function %s(%s): %s', name ~= nil and tostring(name) or '',

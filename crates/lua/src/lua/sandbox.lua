@@ -201,6 +201,20 @@ local function find_word(line, message)
 	return from, to
 end
 
+-- Longest part of a line that is shown, and how much of it may be before the mark.
+local SHOWN, BEFORE = 160, 80
+
+-- A line as a terminal can take it, cut around the words from .. to; and where they are then.
+local function showable(line, from, to)
+	line = line:gsub('[%z\1-\8\11-\31\127]', '?')
+	if #line <= SHOWN then
+		return line, from, to
+	end
+	local first = math.max(1, from - BEFORE)
+	local shown = line:sub(first, first + SHOWN - 1)
+	return shown, from - first + 1, math.min(to - first + 1, #shown)
+end
+
 -- Shows the line that an error names, or the line `at` where it was raised, and a mark under the word
 -- that it is about.
 function M.show_source(err, text, name, at)
@@ -229,7 +243,8 @@ function M.show_source(err, text, name, at)
 	if not line then
 		return err
 	end
-	local from, to = find_word(line, message)
+	local from, to
+	line, from, to = showable(line, find_word(line, message))
 	local lead = line:sub(1, from - 1):gsub('[^\t]', ' ')
 	return string.format('%s\n%5d | %s\n      | %s%s', err, number, line, lead, ('^'):rep(to - from + 1))
 end

@@ -48,8 +48,13 @@ end
 
 -- A function of the program returns true and values, or false and a message. This makes one that
 -- raises the message in one of the three ways, by default the first, with words before it.
--- It counts as a function of the program itself where functions are shown.
+-- It counts as a function of the program itself where functions are shown: with these words as its
+-- parameters.
 M.natives = setmetatable({}, { __mode = 'k' })
+function M.native(fn, parameters)
+	M.natives[fn] = parameters or '?'
+	return fn
+end
 function M.wrap(call, raise, prefix)
 	raise, prefix = raise or M.fail, prefix or ''
 	local function answer(ok, ...)
@@ -61,7 +66,7 @@ function M.wrap(call, raise, prefix)
 	local function wrapped(...)
 		return answer(call(...))
 	end
-	M.natives[wrapped] = true
+	M.native(wrapped)
 	return wrapped
 end
 

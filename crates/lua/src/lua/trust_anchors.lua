@@ -90,8 +90,6 @@ setmetatable(anchors, {
 			return insecure()
 		elseif key == 'keysets' then
 			return keysets()
-		elseif removed[key] then
-			upgrade(key)
 		end
 		return nil
 	end,

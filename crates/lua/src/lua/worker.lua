@@ -74,7 +74,7 @@ end
 -- `worker.bg_worker.cq`: the controller itself, for tasks of one's own.
 setmetatable(worker, {
 	__index = function (_, key)
-		if key ~= 'bg_worker' or not cqueues() then
+		if key ~= 'bg_worker' or not cqueues() and not pcall(require, 'cqueues') then
 			return nil
 		end
 		local cq = start_controller()

@@ -76,7 +76,7 @@ fn a_line_that_is_wrong_says_what() {
             ("daf.add('qname = x. AND deny')", "invalid filter \"deny\""),
             ("daf.add('qname = x.')", "invalid action \"nil\""),
             ("daf.add('qname =')", "expected an operator and a value"),
-            ("daf.add('src = x deny')", "'x' is not an address or network"),
+            ("daf.add('src = x deny')", "failed to parse subnet x"),
             ("daf.add('src = 10.0.0.1 forward foo')", "foo"),
             ("daf.add('src = 10.0.0.1 rewrite example.com A')", "expected 'rewrite NAME TYPE"),
             ("daf.add(5)", "expected daf.add"),

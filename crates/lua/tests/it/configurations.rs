@@ -321,6 +321,7 @@ fn an_overwritten_function_is_an_error() {
 fn every_error_shows_its_line_and_what_was_meant() {
     for (line, words) in [
         ("cache.sise = 5", &["did you mean 'size'", "2 | cache.sise = 5", "| ^^^^^^^^^^\n"][..]),
+        ("x = = '\u{1b}[31m'", &["2 | x = = '?[31m'"]),
         ("cache.size = 'x'", &["must be a number", "2 | cache.size = 'x'", "^^^"]),
         ("modules = { 'hint' }", &["did you mean 'hints'", "2 | modules", "|              ^^^^"]),
         ("modules = { 'policy > iterat' }", &["did you mean 'iterate'", "^^^^^^"]),

@@ -53,6 +53,9 @@ fn functions_print_with_their_parameters() {
     assert!(world.eval("f").starts_with("function (a, b, ...): 0x"));
     assert!(world.eval("{f = f}").contains("['f'] = function f(a, b, ...): 0x"));
     assert!(world.eval("print").starts_with("function (?): builtin#"));
+    for native in ["event.after", "event.cancel", "modules.load", "net.listen"] {
+        assert!(world.eval(native).starts_with("function (?): 0x"), "{native}");
+    }
 }
 
 #[test]

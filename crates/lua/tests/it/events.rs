@@ -68,6 +68,15 @@ fn an_event_may_cancel_itself() {
 }
 
 #[test]
+fn what_is_over_already_is_due_at_once_and_for_ever_never() {
+    let world = World::ready();
+    world.eval("n = 0 event.after(-100, function () n = n + 1 end)");
+    world.eval("event.after(1/0, function () n = n + 10 end)");
+    world.pass(1);
+    check_console(&world, &[("n", "1")]);
+}
+
+#[test]
 fn bad_events_are_refused() {
     let world = World::ready();
     check_refused(
@@ -75,7 +84,8 @@ fn bad_events_are_refused() {
         &[
             ("event.after('x')", "expected 'after(number timeout, function)'"),
             ("event.after(1)", "expected 'after(number timeout, function)'"),
-            ("event.after(-1, print)", "expected 'after(number timeout, function)'"),
+            ("event.recurrent(0, print)", "expected 'recurrent(number interval, function)'"),
+            ("event.recurrent(-1, print)", "expected 'recurrent(number interval, function)'"),
             ("event.after(0/0, print)", "expected 'after(number timeout, function)'"),
             ("event.after(1, 'x')", "expected 'after(number timeout, function)'"),
             ("event.recurrent({}, print)", "expected 'recurrent(number interval, function)'"),

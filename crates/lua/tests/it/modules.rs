@@ -189,7 +189,7 @@ fn root_hints_need_no_module() {
         &world,
         &[
             ("hints.root('x')", "expected 'root([table])'"),
-            ("hints.root({['a..b'] = '192.0.2.1'})", "'a..b' is not a server name"),
+            ("hints.root({['a..b'] = '192.0.2.1'})", "not a server name: 'a..b'"),
             ("hints.root({['a'] = 'x'})", "a.: 'x' is not an IP address"),
             ("hints.root({['a'] = 5})", "a.: expected an address or a list of addresses"),
             ("hints.root({['a'] = {}})", "a.: expected an address or a list of addresses"),

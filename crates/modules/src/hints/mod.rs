@@ -190,6 +190,7 @@ impl Module for Hints {
             }
             "get" if first.is_nil() => return Ok(self.all()),
             "get" => return Ok(first.as_text().and_then(|n| self.read(n)).unwrap_or(Value::Nil)),
+            "set" | "del" if first.is_nil() => return Ok(Value::Nil),
             "set" => {
                 let added = match words(arguments.first()).as_slice() {
                     [name, address] => self.add(name, address),
