@@ -130,3 +130,19 @@ fn a_wrong_command_line_is_told_apart() {
         assert!(ended == status && said.contains(expected), "{words:?}: {ended} {said}");
     }
 }
+
+#[test]
+fn the_manual_pages_know_every_option() {
+    let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/man");
+    for (tool, page) in [(HOST, "kresd-host.1"), (QUERY, "kresd-query.1")] {
+        let output = std::process::Command::new(tool).arg("-h").output().unwrap();
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        let manual = std::fs::read_to_string(pages.join(page)).unwrap();
+        let options = help.lines().filter_map(|line| line.trim_start().strip_prefix('-'));
+        let letters: Vec<char> = options.filter_map(|option| option.chars().next()).collect();
+        assert!(letters.len() >= 5, "{help}");
+        for letter in letters {
+            assert!(manual.contains(&format!("\\-{letter}")), "{page}: -{letter}");
+        }
+    }
+}
