@@ -92,7 +92,8 @@ fn a_script_sees_answer_and_request_and_decides_how_it_ends() {
         |words: &[&str], status: i32, lines: &str| check(&lab, QUERY, words, (status, lines));
     let cut = "assert(kres.dname2str(req:resolved().zone_cut.name) == \"plain.com.\")";
     query(&["www.plain.com", cut], 0, "");
-    query(&["www.sub.plain.com", &cut.replace("plain", "sub.plain")], 0, "");
+    let deep = cut.replace("plain", "deep.sub.plain");
+    query(&["a.b.c.d.e.f.deep.sub.plain.com", &deep], 0, "");
     query(&["-t", "MX", "plain.com", "print(pkt:rcode(),", "#pkt:section(0))"], 0, "0\t1\n");
     query(&["-t", "TYPE65280", "unknown.plain.com", "assert(pkt:qtype() == 65280)"], 0, "");
     query(&["gone.plain.com", "assert(pkt:rcode() == kres.rcode.NXDOMAIN)"], 0, "");

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::process::{Running, SOON};
+use crate::process::{Running, SOON, eventually};
 
 struct Console {
     running: Running,
@@ -21,7 +21,8 @@ impl Console {
     fn start() -> Console {
         let running = Running::start("cache.size = 20*MB\ntrust_anchors.remove('.')\n");
         let path = running.directory.path().join("control").join(running.id().to_string());
-        let mut stream = UnixStream::connect(path).unwrap();
+        // The file is there a moment before anybody listens.
+        let mut stream = eventually("a session", || UnixStream::connect(&path).ok());
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.read_exact(&mut [0; 2]).expect("the prompt");
         stream.write_all(b"__binary\n").unwrap();
