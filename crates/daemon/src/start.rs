@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use clap::error::ErrorKind;
 use lua::host::{Host, Network, QueryId, Reload, without_number};
-use lua::{Interpreter, InterpreterError};
+use lua::{CONFIGURATION_ANEW, CONFIGURATION_FIRST, Interpreter, InterpreterError};
 use nix::unistd::{AccessFlags, access};
 use resolve::layer::stack::Place;
 use resolve::{Client, Settings};
@@ -339,7 +339,8 @@ async fn load(
     }
     // The interpreter's errors may hold Lua values, which do not leave the thread; their text may.
     let interpreter = Interpreter::new(host.clone() as Rc<dyn Host>).map_err(text)?;
-    let bounded = beside.map_or(Ok(()), |_| interpreter.bound_configuration().map_err(text));
+    let bound = if beside.is_some() { CONFIGURATION_ANEW } else { CONFIGURATION_FIRST };
+    let bounded = interpreter.bound_configuration(bound).map_err(text);
     let configured = match bounded {
         Ok(()) => configure(host, &interpreter, options).await,
         failed => failed,

@@ -6,6 +6,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
@@ -15,6 +16,7 @@ use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
 use crate::policy::LuaFunction;
 use crate::timers::Timers;
 use budget::{Budget, Kind};
+pub use budget::{CONFIGURATION_ANEW, CONFIGURATION_FIRST};
 use call::Door;
 pub use queries::QueryCallbacks;
 pub use rules::{RuleFault, is_in_hook, with_core};
@@ -105,8 +107,8 @@ pub struct Interpreter {
     /// Why the default trust anchors could not be loaded; it matters if the configuration leaves
     /// them as they are.
     anchors_fault: RefCell<Option<String>>,
-    /// Clients wait while the configuration is read.
-    bounded: Cell<bool>,
+    /// How long a file of the configuration may take.
+    configuration_bound: Cell<Option<Duration>>,
 }
 
 impl Interpreter {
@@ -158,7 +160,7 @@ impl Interpreter {
             door,
             filter_lists: RefCell::default(),
             anchors_fault: RefCell::new(None),
-            bounded: Cell::new(false),
+            configuration_bound: Cell::new(None),
             lua,
             state,
             internals,
@@ -183,7 +185,8 @@ impl Interpreter {
         let text = path.to_string_lossy();
         let name = text.strip_prefix("./").unwrap_or(&text);
         let run: Function = self.internals.get("run_file")?;
-        let _run = self.bounded.get().then(|| self.state.budget.begin(Kind::Configuration));
+        let bound = self.configuration_bound.get();
+        let _run = bound.map(|most| self.state.budget.begin(Kind::Configuration(most)));
         let (ok, error): (bool, Option<mlua::LuaString>) = run.call((text.as_ref(), name))?;
         match ok {
             true => Ok(()),

@@ -38,5 +38,6 @@ mod timers;
 pub use bindings::{Binding, GROUPS};
 pub use host::Host;
 pub use interpreter::{
-    Interpreter, InterpreterError, QueryCallbacks, RuleFault, is_in_hook, with_core,
+    CONFIGURATION_ANEW, CONFIGURATION_FIRST, Interpreter, InterpreterError, QueryCallbacks,
+    RuleFault, is_in_hook, with_core,
 };

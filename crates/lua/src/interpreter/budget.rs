@@ -3,11 +3,12 @@
 //!
 //! While Lua runs, nothing is counted: a timer on the processor time of the loop's thread ticks, an
 //! idle process has no ticks, and a tick that finds a run beyond its bound installs a hook. That
-//! hook calls `overrun` of the prelude at the next instruction, which raises the error. The compiler
-//! of LuaJIT is off, since compiled code calls no hooks.
+//! hook calls `overrun` of the prelude at the next instruction, which raises the error. Compiled code
+//! looks for hooks, too, if LuaJIT was built for it; if not, the prelude turns the compiler off.
 
 use std::os::raw::{c_int, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::time::Duration;
 
 use mlua::ffi::{self, lua_Debug, lua_State};
 use mlua::{LightUserData, Lua};
@@ -21,8 +22,12 @@ const HOOK_TICKS: u32 = 10;
 const CALLBACK_TICKS: u32 = 100;
 /// Ticks for a command of a console: the operator waits for it.
 const COMMAND_TICKS: u32 = 400;
-/// Ticks for a configuration that is read while clients are served, who wait meanwhile.
-const CONFIGURATION_TICKS: u32 = 500;
+/// How much processor time a configuration gets that is read while clients are served, who wait
+/// meanwhile.
+pub const CONFIGURATION_ANEW: Duration = Duration::from_millis(2500);
+/// The same for the one that a process starts with: nobody waits yet, and a list of millions of names
+/// takes a small machine its time. The service manager gives up a little later.
+pub const CONFIGURATION_FIRST: Duration = Duration::from_secs(60);
 /// No run is under way.
 const IDLE: u32 = u32::MAX;
 
@@ -35,8 +40,8 @@ const OVERRUN: &std::ffi::CStr = c"kres.overrun";
 /// What runs, which decides how long it may.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// A configuration, read anew.
-    Configuration,
+    /// A file of a configuration, with its bound.
+    Configuration(Duration),
     /// A command of a console.
     Command,
     /// What a timer, a descriptor or a query calls.
@@ -129,7 +134,10 @@ impl Budget {
         let is_outermost = watch.left.load(Ordering::Relaxed) == IDLE;
         if is_outermost {
             let ticks = match kind {
-                Kind::Configuration => CONFIGURATION_TICKS,
+                Kind::Configuration(most) => {
+                    let ticks = most.as_nanos() / u128::from(TICK_NS.unsigned_abs());
+                    u32::try_from(ticks).unwrap_or(IDLE - 1)
+                }
                 Kind::Command => COMMAND_TICKS,
                 Kind::Callback => CALLBACK_TICKS,
                 Kind::Hook => HOOK_TICKS,

@@ -1,6 +1,7 @@
 //! What the configuration left open: endpoints, cache, trust anchors.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use super::{Interpreter, InterpreterError, ListenAddress};
 use crate::host::{Listen, LogLevel};
@@ -47,17 +48,19 @@ impl Interpreter {
         self.start_counting()
     }
 
-    /// The configuration is read while clients are served: it, too, is bounded. To be called before
-    /// it is run.
-    pub fn bound_configuration(&self) -> Result<(), InterpreterError> {
-        self.bounded.set(true);
+    /// Each file of the configuration may take so much processor time, [`CONFIGURATION_FIRST`] or
+    /// [`CONFIGURATION_ANEW`]. To be called before it is run; otherwise there is no bound.
+    ///
+    /// [`CONFIGURATION_FIRST`]: crate::CONFIGURATION_FIRST
+    /// [`CONFIGURATION_ANEW`]: crate::CONFIGURATION_ANEW
+    pub fn bound_configuration(&self, most: Duration) -> Result<(), InterpreterError> {
+        self.configuration_bound.set(Some(most));
         self.start_counting()
     }
 
     /// From now on runs of Lua are bounded. Part of [`Self::finish_config`]; to be called alone
     /// where that is not (`-c -`).
     pub fn start_counting(&self) -> Result<(), InterpreterError> {
-        self.internals.get::<mlua::Function>("start_counting")?.call::<()>(())?;
         self.state.budget.start().map_err(|error| {
             InterpreterError::Config(format!("no timer for the bound on Lua: {error}"))
         })

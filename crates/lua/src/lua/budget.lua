@@ -1,7 +1,7 @@
 -- A bound on how long Lua runs at a time, so that no function keeps the process from its work. The
 -- program counts ticks of processor time and calls `overrun` when there were too many.
 local M, G = ...
-local ffi = require('ffi')
+local ffi, bit = require('ffi'), require('bit')
 
 -- Shared with the program: ticks that are left, the bound, and whether the run was stopped.
 local budget = M.raw.budget
@@ -42,8 +42,26 @@ function M.forget_stop()
 	stopped = nil
 end
 
--- For the program: the configuration has been read. Compiled code would not be stopped.
-function M.start_counting()
+-- Compiled code sees the hook that stops it only in a LuaJIT that was built so, as ours is and that of a
+-- distribution may not be. Then each trace begins with a load of the octet that says whether there is
+-- a hook; in a loop that does nothing there is no other octet.
+local U8, TYPE = 16, 31 -- the type of an octet, and the bits of a type, in the code of a trace
+local function compiled_code_stops()
+	local util = require('jit.util')
+	local sum = 0
+	for i = 1, 1000 do -- so often that it is compiled
+		sum = sum + i
+	end
+	local trace = util.traceinfo(1)
+	for at = 1, trace and trace.nins or 0 do
+		local _, kind = util.traceir(1, at)
+		if kind and bit.band(kind, TYPE) == U8 then
+			return true
+		end
+	end
+	return false
+end
+if not compiled_code_stops() then
 	jit.off()
 	jit.flush()
 end

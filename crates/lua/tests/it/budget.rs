@@ -33,6 +33,18 @@ fn an_endless_command_is_stopped() {
 }
 
 #[test]
+fn code_is_compiled_and_stopped_nevertheless() {
+    // LuaJIT was built so that compiled code looks at hooks; see `.cargo/config.toml`.
+    let world = started();
+    check_console(&world, &[("(jit.status())", "true")]);
+    let counting = "compiled = 0 jit.attach(function (what) \
+                    if what == 'stop' then compiled = compiled + 1 end end, 'trace')";
+    world.eval(counting);
+    check_refused(&world, &[("while true do end", "stopped after 2000 ms of processor time")]);
+    check_console(&world, &[("compiled > 0", "true")]);
+}
+
+#[test]
 fn an_endless_callback_is_stopped_and_named_in_the_log() {
     let world = started();
     world.eval("event.recurrent(10, function () while true do end end)");

@@ -1,5 +1,7 @@
 //! Whole configurations and the calls that they come to.
 
+use std::time::Duration;
+
 use lua::policy::{Action, Filter};
 
 use crate::world::World;
@@ -338,4 +340,17 @@ fn every_error_shows_its_line_and_what_was_meant() {
             assert!(told.contains(word), "{line}: no '{word}' in\n{told}");
         }
     }
+}
+
+#[test]
+fn a_configuration_that_does_not_end_is_stopped_with_its_line() {
+    let world = World::ready();
+    world.lua.bound_configuration(Duration::from_millis(100)).unwrap();
+    let text = "local n = 0\nwhile true do\n\tn = n + 1\nend\n";
+    let error = world.configure(text).unwrap_err();
+    assert!(error.contains("stopped after 100 ms of processor time"), "{error}");
+    // Either line of the loop.
+    assert!(error.contains(":2: stopped") || error.contains(":3: stopped"), "{error}");
+    assert!(error.contains("      | ") && error.contains('^'), "{error}");
+    assert_eq!(world.configure("done = true"), Ok(()));
 }

@@ -1,13 +1,13 @@
-//! Lists of names, compact enough for a million of them: one arena of wire forms and an open hash
-//! table of offsets into it.
+//! Lists of names, compact enough for a million of them: one arena of wire forms in the order of their
+//! hashes, and a table that says for each range of hashes where its names begin.
 //!
-//! A name costs its wire form, its value, and less than seven bytes of the table. A table is built
-//! once and never changed; another version replaces it as a whole.
+//! A name costs its wire form, its value, and three bytes. A look-up touches one entry of the table for
+//! each suffix of the question, all at once, and the arena only where a filter in that entry lets it
+//! pass: once for a name that is there, hardly ever for one that is not. A table is built once and
+//! never changed; another version replaces it as a whole.
 //!
 //! The hash of a name is chained from its root: that of each ancestor is known on the way, so all
 //! suffixes of a question are hashed in one pass over it, for all tables together.
-
-use std::hash::Hasher;
 
 use dns::Name;
 use siphasher::sip::SipHasher13;
@@ -16,9 +16,8 @@ use smallvec::SmallVec;
 /// Key of the hashes.
 pub type Seed = (u64, u64);
 
-/// Share of slots that are used at most, as numerator and denominator: probing stays short, and
-/// most of it inside one cache line of marks.
-const LOAD: (usize, usize) = (3, 4);
+/// Names in a range of hashes, on average: they lie in one or two cache lines.
+const NAMES_PER_RANGE: usize = 4;
 /// Offsets are 32 bits wide.
 const ARENA_BYTES_MAX: usize = u32::MAX as usize - 1;
 
@@ -47,15 +46,16 @@ impl Key {
         let mut suffixes = SmallVec::new();
         let mut at = 0;
         loop {
-            suffixes.push((at as u8, 0));
+            suffixes.push((at as u8, HASH_OF_ROOT));
             match wire[at] {
                 0 => break,
                 length => at += 1 + usize::from(length),
             }
         }
-        let mut end = bytes.len();
-        let mut hash = 0;
-        for (start, of_suffix) in suffixes.iter_mut().rev() {
+        let mut end = bytes.len() - 1;
+        let mut hash = HASH_OF_ROOT;
+        // The root is the last of them.
+        for (start, of_suffix) in suffixes.iter_mut().rev().skip(1) {
             let start = usize::from(*start);
             hash = hash_label(seed, hash, &wire[start..end]);
             *of_suffix = hash;
@@ -80,25 +80,34 @@ impl Key {
     }
 }
 
+/// Where the chain of hashes begins.
+const HASH_OF_ROOT: u64 = 0;
+
 /// The hash of a name from that of its parent and its own first label.
 fn hash_label(seed: Seed, parent: u64, label: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(seed.0, seed.1 ^ parent);
-    hasher.write(label);
-    hasher.finish()
+    SipHasher13::new_with_keys(seed.0, seed.1 ^ parent).hash(label)
 }
 
 /// Names, each with a value of `V` bytes.
 #[derive(Clone, Debug)]
 pub struct NameTable<const V: usize> {
-    /// Values and wire forms one behind the other.
+    /// Entries one behind the other: length of the wire form, value, wire form.
     arena: Box<[u8]>,
-    /// Offset of the wire form in the arena; meaningless where the mark is zero.
-    slots: Box<[u32]>,
-    /// A byte of each slot's hash, zero for free slots.
-    marks: Box<[u8]>,
+    /// By the upper bits of the hash; one more at the end. Empty if there are no names.
+    ranges: Box<[HashRange]>,
     len: usize,
     /// Suffixes of the longest name by number of labels: longer ones cannot match.
     suffixes_max: usize,
+}
+
+/// The names whose hashes lie in one range.
+#[derive(Clone, Copy, Debug, Default)]
+struct HashRange {
+    /// Where their entries begin; they end where those of the next range begin.
+    start: u32,
+    /// Two bits for each name, by the lower bits of its hash. With four names in it the filter lets one
+    /// absent name in twenty pass.
+    filter: u32,
 }
 
 /// A list of names.
@@ -123,12 +132,13 @@ impl<const V: usize> NameTable<V> {
 
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.slots.len() * size_of::<u32>() + self.marks.len()
+        self.arena.len() + self.ranges.len() * size_of::<HashRange>()
     }
 
     /// The value of exactly this name.
     pub fn get(&self, key: &Key) -> Option<[u8; V]> {
-        self.get_suffix(key, 0)
+        let (wire, hash) = key.suffix(0);
+        self.may_have(hash).then(|| self.find(wire, hash)).flatten()
     }
 
     /// The value of the longest name in the table that the key is at or below.
@@ -143,114 +153,132 @@ impl<const V: usize> NameTable<V> {
 
     fn get_above(&self, key: &Key, from: usize) -> Option<[u8; V]> {
         let first = key.len().saturating_sub(self.suffixes_max).max(from);
-        (first..key.len()).find_map(|skip| self.get_suffix(key, skip))
-    }
-
-    #[inline]
-    fn get_suffix(&self, key: &Key, skip: usize) -> Option<[u8; V]> {
-        let (wire, hash) = key.suffix(skip);
-        let offset = self.find(wire, hash).ok()?;
-        self.arena.get(offset - V..)?.first_chunk::<V>().copied()
-    }
-
-    /// The offset of a wire form in the arena, or the free slot where it would be.
-    fn find(&self, wire: &[u8], hash: u64) -> Result<usize, usize> {
-        let count = self.marks.len();
-        if count == 0 {
-            return Err(0);
+        // All filters first: the processor waits for them together. A name has at most 128 suffixes.
+        let mut candidates = 0_u128;
+        for skip in first..key.len() {
+            candidates |= u128::from(self.may_have(key.suffix(skip).1)) << skip;
         }
-        let mark = mark(hash);
-        let mut slot = slot(hash, count);
-        loop {
-            match self.marks[slot] {
-                0 => return Err(slot),
-                other if other == mark => {
-                    let offset = self.slots[slot] as usize;
-                    if self.arena[offset..].starts_with(wire) {
-                        return Ok(offset);
-                    }
-                }
-                _ => {}
+        while candidates != 0 {
+            let skip = candidates.trailing_zeros() as usize;
+            let (wire, hash) = key.suffix(skip);
+            let found = self.find(wire, hash);
+            if found.is_some() {
+                return found;
             }
-            // A quarter of the slots is free, so this ends.
-            slot = if slot + 1 == count { 0 } else { slot + 1 };
+            candidates &= candidates - 1;
         }
+        None
+    }
+
+    /// The range that a hash belongs to: its upper half scaled to their number.
+    #[inline]
+    fn range(&self, hash: u64) -> usize {
+        let count = self.ranges.len().saturating_sub(1);
+        ((u128::from(hash) * count as u128) >> 64) as usize
+    }
+
+    /// What the filter says.
+    #[inline]
+    fn may_have(&self, hash: u64) -> bool {
+        let bits = filter_bits(hash);
+        self.ranges.get(self.range(hash)).is_some_and(|range| range.filter & bits == bits)
+    }
+
+    /// Looks at the names of the range.
+    fn find(&self, wire: &[u8], hash: u64) -> Option<[u8; V]> {
+        let at = self.range(hash);
+        let (range, next) = (self.ranges.get(at)?, self.ranges.get(at + 1)?);
+        let mut entries = self.arena.get(range.start as usize..next.start as usize)?;
+        while let Some((length, rest)) = entries.split_first() {
+            let (entry, others) = rest.split_at_checked(V + usize::from(*length))?;
+            let (value, name) = entry.split_first_chunk::<V>()?;
+            if name == wire {
+                return Some(*value);
+            }
+            entries = others;
+        }
+        None
     }
 }
 
-/// The first slot of a hash: its upper half scaled to their number.
-fn slot(hash: u64, count: usize) -> usize {
-    ((u128::from(hash) * count as u128) >> 64) as usize
-}
-
-/// A byte that the choice of the slot does not depend on; never zero.
-fn mark(hash: u64) -> u8 {
-    (hash as u8).max(1)
+/// Which bits of a filter stand for a name.
+#[inline]
+fn filter_bits(hash: u64) -> u32 {
+    1 << (hash & 31) | 1 << (hash >> 5 & 31)
 }
 
 /// Collects the names of a table.
 pub struct NameTableBuilder<const V: usize> {
     seed: Seed,
     arena: Vec<u8>,
-    count: usize,
+    /// Hash and place of each entry.
+    entries: Vec<(u64, u32)>,
+    suffixes_max: usize,
 }
 
 impl<const V: usize> NameTableBuilder<V> {
     /// Nothing yet.
     pub fn new(seed: Seed) -> NameTableBuilder<V> {
-        NameTableBuilder { seed, arena: Vec::new(), count: 0 }
+        NameTableBuilder { seed, arena: Vec::new(), entries: Vec::new(), suffixes_max: 0 }
     }
 
     /// Adds a name. Of several values for one name the first counts.
     pub fn push(&mut self, name: &Name, value: [u8; V]) -> Result<(), TooManyNames> {
-        let wire = name.as_wire();
-        if self.arena.len() + V + wire.len() > ARENA_BYTES_MAX {
+        let start = self.arena.len();
+        if start + 1 + V + name.as_wire().len() > ARENA_BYTES_MAX {
             return Err(TooManyNames);
         }
+        let key = Key::new(self.seed, name);
+        self.arena.push(key.length);
         self.arena.extend_from_slice(&value);
-        let start = self.arena.len();
-        self.arena.extend_from_slice(wire);
-        self.arena[start..].make_ascii_lowercase();
-        self.count += 1;
+        self.arena.extend_from_slice(key.wire());
+        self.entries.push((key.suffix(0).1, start as u32));
+        self.suffixes_max = self.suffixes_max.max(key.len());
         Ok(())
     }
 
+    /// The entry that begins here.
+    fn entry(&self, start: u32) -> &[u8] {
+        let rest = self.arena.get(start as usize..).unwrap_or_default();
+        let length = rest.first().map_or(0, |length| 1 + V + usize::from(*length));
+        rest.get(..length).unwrap_or_default()
+    }
+
     /// Builds the table.
-    pub fn finish(self) -> NameTable<V> {
-        let slots = if self.count == 0 { 0 } else { self.count * LOAD.1 / LOAD.0 + 1 };
-        let mut table = NameTable {
-            arena: self.arena.into_boxed_slice(),
-            slots: vec![0; slots].into(),
-            marks: vec![0; slots].into(),
-            len: 0,
-            suffixes_max: 0,
+    pub fn finish(mut self) -> NameTable<V> {
+        // By their place, too: of equal names the first one stays.
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.sort_unstable();
+        let name = |start: u32| self.entry(start).get(1 + V..).unwrap_or_default();
+        entries.dedup_by(|other, first| other.0 == first.0 && name(other.1) == name(first.1));
+        let ranges = match entries.len() {
+            0 => 0,
+            names => names.div_ceil(NAMES_PER_RANGE) + 1,
         };
-        let mut at = 0;
-        while at < table.arena.len() {
-            let offset = at + V;
-            let mut labels = SmallVec::<[usize; 8]>::new();
-            let mut end = offset;
-            loop {
-                labels.push(end);
-                let length = usize::from(table.arena[end]);
-                end += 1 + length;
-                if length == 0 {
-                    break;
-                }
+        let mut table = NameTable {
+            arena: Box::default(),
+            ranges: vec![HashRange::default(); ranges].into(),
+            len: entries.len(),
+            suffixes_max: self.suffixes_max,
+        };
+        let mut arena = Vec::with_capacity(self.arena.len());
+        let mut begun = 0;
+        for (hash, start) in entries {
+            let at = table.range(hash);
+            // Hashes rise, and so do ranges: those in between are empty.
+            for range in table.ranges.iter_mut().take(at + 1).skip(begun) {
+                range.start = arena.len() as u32;
             }
-            let (mut hash, mut label_end) = (0, end);
-            for start in labels.iter().rev() {
-                hash = hash_label(self.seed, hash, &table.arena[*start..label_end]);
-                label_end = *start;
+            begun = begun.max(at + 1);
+            if let Some(range) = table.ranges.get_mut(at) {
+                range.filter |= filter_bits(hash);
             }
-            if let Err(slot) = table.find(&table.arena[offset..end], hash) {
-                table.slots[slot] = offset as u32;
-                table.marks[slot] = mark(hash);
-                table.len += 1;
-                table.suffixes_max = table.suffixes_max.max(labels.len());
-            }
-            at = end;
+            arena.extend_from_slice(self.entry(start));
         }
+        for range in table.ranges.iter_mut().skip(begun) {
+            range.start = arena.len() as u32;
+        }
+        table.arena = arena.into_boxed_slice();
         table
     }
 }
@@ -349,6 +377,6 @@ mod tests {
             assert!(!set.has_at_or_above(&Key::new(SEED, &absent)), "{absent}");
         }
         let wire: usize = names.iter().map(Name::len).sum();
-        assert!(set.bytes() - wire < names.len() * 7, "{} bytes", set.bytes());
+        assert!(set.bytes() - wire < names.len() * 4, "{} bytes", set.bytes());
     }
 }
