@@ -419,6 +419,9 @@ kres.rrset = nil
 ---@type table
 kres.section = nil
 
+---@type function
+kres.sockaddr_t = nil
+
 ---name in wire format, nil if it is no name
 function kres.str2dname(text) end
 

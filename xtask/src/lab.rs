@@ -17,6 +17,8 @@ mod servers;
 mod validator;
 pub mod world;
 
+pub use os::thread_time;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

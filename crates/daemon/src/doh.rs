@@ -27,7 +27,7 @@ use crate::limits::{
 };
 use crate::logging::log;
 use crate::worker::Worker;
-use exchange::{Carrier, MEDIA_TYPE, carrier, failure, is_query, max_age};
+use exchange::{Carrier, MEDIA_TYPE, carrier, failure, is_query, max_age, shown_headers};
 
 /// Longest message (RFC 1035 §4.2.2 and RFC 8484 §6).
 const MESSAGE_BYTES_MAX: usize = dns::limits::MESSAGE_BYTES_MAX;
@@ -38,6 +38,8 @@ pub(crate) struct Connections {
     /// By address, an IPv6 network of 56 bits being one. The map's own hash is keyed at random.
     by_peer: RefCell<HashMap<IpAddr, usize>>,
     open: Cell<usize>,
+    /// Names of headers that rules may look at, in lower case.
+    shown: RefCell<Vec<String>>,
 }
 
 /// A place among the connections, given back when it ends.
@@ -61,6 +63,12 @@ impl Connections {
             self.open.set(self.open.get() + 1);
         }
         is_welcome
+    }
+
+    /// Sets the names of headers that rules may look at.
+    pub(crate) fn show_headers(&self, names: &[String]) {
+        let names = names.iter().map(|name| name.to_ascii_lowercase());
+        *self.shown.borrow_mut() = names.filter(|name| !name.is_empty()).collect();
     }
 
     fn leave(&self, peer: IpAddr) {
@@ -190,7 +198,9 @@ async fn answer(
         }
     };
     let client = Client { token: 0, peer, local, protocol: ClientProtocol::Https };
-    let answer = worker.query_of_client(client, &query).await.unwrap_or_else(|| failure(&query));
+    let headers = shown_headers(&head, &worker.doh.shown.borrow());
+    let answer = worker.query_of_client(client, &query, headers).await;
+    let answer = answer.unwrap_or_else(|| failure(&query));
     let head = Response::builder()
         .header(CONTENT_TYPE, MEDIA_TYPE)
         .header(CACHE_CONTROL, format!("max-age={}", max_age(&answer)))

@@ -47,6 +47,7 @@ use crate::upstream::tcp::UpstreamStream;
 use crate::upstream::{Upstream, tcp};
 
 mod own;
+pub(crate) use own::Headers;
 
 /// Buffers that every turn uses and none keeps.
 struct Buffers {

@@ -59,18 +59,19 @@ fn hundred_rules(repetitions: usize) {
 const HELPERS: &str = "
     function layer(code)
         package.preload['kres_modules.bench'] = function ()
-            return { layer = { begin = loadstring('local state, req = ... ' .. code) } }
+            local begin = loadstring('return function (state, req) ' .. code .. ' end')()
+            return { layer = { begin = begin } }
         end
         modules.load('bench')
     end
     function rules(count)
         for i = 1, count do
-            local name = todname('host' .. i .. '.example.')
-            policy.add(function (req, query)
-                if query.stype == kres.type.A and query:name() == name then
-                    return policy.DENY
-                end
-            end)
+            loadstring('local name = todname(\"host' .. i .. '.example.\")' .. [[
+                policy.add(function (req, query)
+                    if query.stype == kres.type.A and query:name() == name then
+                        return policy.DENY
+                    end
+                end)]])()
         end
     end
 ";

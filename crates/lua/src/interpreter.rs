@@ -17,7 +17,7 @@ use crate::policy::LuaFunction;
 use crate::timers::Timers;
 use budget::{Budget, Kind};
 pub use budget::{CONFIGURATION_ANEW, CONFIGURATION_FIRST};
-use call::Door;
+use call::{Door, HookFunction};
 pub use queries::QueryCallbacks;
 pub use rules::{RuleFault, is_in_hook, with_core};
 
@@ -29,12 +29,13 @@ mod queries;
 mod rules;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 22] = [
+const PRELUDE: [(&str, &str); 23] = [
     ("budget", include_str!("lua/budget.lua")),
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
     ("kres", include_str!("lua/kres.lua")),
     ("objects", include_str!("lua/objects.lua")),
+    ("sockaddr", include_str!("lua/sockaddr.lua")),
     ("rrset", include_str!("lua/rrset.lua")),
     ("packet", include_str!("lua/packet.lua")),
     ("request", include_str!("lua/request.lua")),
@@ -97,13 +98,13 @@ pub struct Interpreter {
     forget_timer: Function,
     fire_watch: Function,
     finish_query: Function,
-    run_filters: Function,
+    run_filters: HookFunction,
     run_action: Function,
     run_test: Function,
     make_filters: Function,
     chosen_action: Function,
     door: Rc<Door>,
-    filter_lists: RefCell<Vec<(Box<[LuaFunction]>, Table)>>,
+    filter_lists: RefCell<Vec<(Box<[LuaFunction]>, HookFunction)>>,
     /// Why the default trust anchors could not be loaded; it matters if the configuration leaves
     /// them as they are.
     anchors_fault: RefCell<Option<String>>,
@@ -141,8 +142,8 @@ impl Interpreter {
             chunk.call::<()>((internals.clone(), globals.clone()))?;
         }
         budget::register(&lua, internals.get("overrun")?)?;
-        let forget = internals.get("forget_request")?;
-        let forget_stop = internals.get("forget_stop")?;
+        let forget = HookFunction::new(&lua, &internals.get("forget_request")?)?;
+        let forget_stop = HookFunction::new(&lua, &internals.get("forget_stop")?)?;
         let door = Rc::new(Door::new(lua.weak(), Rc::clone(&state.budget), forget, forget_stop));
         state.door.set(Rc::clone(&door)).unwrap_or_default();
         Ok(Self {
@@ -152,7 +153,7 @@ impl Interpreter {
             forget_timer: internals.get("forget_timer")?,
             fire_watch: internals.get("fire_watch")?,
             finish_query: internals.get("finish_query")?,
-            run_filters: internals.get("run_filters")?,
+            run_filters: HookFunction::new(&lua, &internals.get("run_filters")?)?,
             run_action: internals.get("run_action")?,
             run_test: internals.get("run_test")?,
             make_filters: internals.get("make_filters")?,

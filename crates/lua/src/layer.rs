@@ -8,11 +8,11 @@ use std::fmt;
 use std::rc::Rc;
 
 use dns::Rcode;
-use mlua::{Function, Value};
+use mlua::Value;
 use resolve::{Hooks, Layer, QueryContext, RequestContext, State};
 
 use crate::host::{Host, LogLevel};
-use crate::interpreter::call::{Door, Tail};
+use crate::interpreter::call::{Door, HookFunction, Tail};
 use crate::interpreter::lent::View;
 
 pub(crate) mod answered;
@@ -122,7 +122,7 @@ pub(crate) fn query_key(query: Option<&resolve::Query>) -> i32 {
 pub struct LuaLayer {
     module: String,
     phases: Vec<Phase>,
-    functions: [Option<Function>; Phase::ALL.len()],
+    functions: [Option<HookFunction>; Phase::ALL.len()],
     door: Rc<Door>,
     host: Rc<dyn Host>,
 }
@@ -140,7 +140,7 @@ impl LuaLayer {
     /// The layer of a module with these hooks, closures of the prelude.
     pub(crate) fn new(
         module: String,
-        hooks: impl IntoIterator<Item = (Phase, Function)>,
+        hooks: impl IntoIterator<Item = (Phase, HookFunction)>,
         door: Rc<Door>,
         host: Rc<dyn Host>,
     ) -> Self {
@@ -168,7 +168,7 @@ impl LuaLayer {
         let (phase, state) = (view.phase, view.state);
         let Some(function) = &self.functions[phase as usize] else { return Ok(state) };
         match self.door.run_hook(view, function, Tail::Nothing) {
-            Ok(next) => Ok(next.map_or(state, |number| state_of(number, state))),
+            Ok(next) => Ok(state_of(next, state)),
             Err(error) => {
                 self.report(phase, &error);
                 Err(())

@@ -1,6 +1,6 @@
 //! The timers behind `event.after` and `event.recurrent`, without a clock of their own.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many timers there may be at once: enough for a million sleeping coroutines, and a bound on
 /// what a runaway script can hold.
@@ -13,10 +13,11 @@ struct Timer {
     interval: Option<u64>,
 }
 
-/// All timers by deadline. Ids count up and are never used twice, so that a stale one is unknown.
+/// All timers by deadline. Ids count up and are never used twice, so that a stale one is unknown. Trees,
+/// since they grow a little at a time: a hash table of a million is moved as a whole.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    timers: HashMap<u64, Timer>,
+    timers: BTreeMap<u64, Timer>,
     order: BTreeSet<(u64, u64)>,
     last_id: u64,
 }

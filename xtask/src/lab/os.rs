@@ -1,5 +1,5 @@
 //! The few system calls of the lab that have no safe wrapper in the standard library. All of them
-//! are made in a child between fork and exec, except [`wait_for_interrupt`].
+//! are made in a child between fork and exec, except [`wait_for_interrupt`] and [`thread_time`].
 
 use std::ffi::CStr;
 use std::io;
@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 /// Which namespaces a child gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,14 @@ pub(super) enum Isolation {
     Network,
     /// A network of its own, within a user namespace in which the child is root.
     UserAndNetwork,
+}
+
+/// How much processor time the calling thread has used: what else the machine does is not in it.
+pub fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure is there to be written to. This clock is always known.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// Text for `/proc/self/*_map` fits well into this.

@@ -3,9 +3,11 @@
 
 use dns::rdata::text::decode_base64;
 use dns::{Message, Rcode, Rtype};
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::limits::DOH_SERVFAIL_AGE;
+use crate::worker::Headers;
 
 /// The media type of a DNS message (RFC 8484 §6).
 pub(super) const MEDIA_TYPE: &str = "application/dns-message";
@@ -63,6 +65,30 @@ fn message_of(parameters: &str) -> Result<Vec<u8>, StatusCode> {
     }
     plain.resize(plain.len().next_multiple_of(4), b'=');
     decode_base64(&plain).ok_or(StatusCode::BAD_REQUEST)
+}
+
+/// The headers of a request that have one of these names, in lower case. Those that HTTP/2 begins with
+/// a colon come first (RFC 9113 §8.3.1).
+pub(super) fn shown_headers(head: &Parts, names: &[String]) -> Headers {
+    if names.is_empty() {
+        return Headers::new();
+    }
+    let (method, uri) = (head.method.as_str(), &head.uri);
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let path = uri.path_and_query().map(|path| path.as_str());
+    let first = [
+        (":method", Some(method)),
+        (":scheme", uri.scheme_str()),
+        (":authority", authority),
+        (":path", path),
+    ];
+    let first = first.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes())));
+    let others = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    first
+        .chain(others)
+        .filter(|(name, _)| names.iter().any(|wanted| wanted == name))
+        .map(|(name, value)| (name.to_owned(), value.to_vec()))
+        .collect()
 }
 
 /// Is it a query that can be answered at all?

@@ -14,13 +14,14 @@ use lua::host::{
 };
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{AddressFamily, getsockopt, sockopt};
-use resolve::Encryption;
+use resolve::{Client, Encryption};
 
 use super::DaemonHost;
 use crate::console::ControlListener;
 use crate::listeners::{self, Origin, Place, Socket};
 use crate::logging::log;
 use crate::program::Program;
+use crate::token::Token;
 use crate::upstream::Source;
 use crate::{control, endpoint, os};
 
@@ -421,7 +422,15 @@ impl Network for DaemonHost {
 
     fn set_doh_headers(&self, names: &[String]) -> Result<(), HostError> {
         *self.network.doh_headers.borrow_mut() = names.to_vec();
+        self.worker.doh.show_headers(names);
         Ok(())
+    }
+
+    fn request_headers(&self, client: &Client) -> Vec<(String, Vec<u8>)> {
+        match Token::from(client.token) {
+            Token::Own(number) => self.worker.headers_of(number),
+            _ => Vec::new(),
+        }
     }
 
     fn declare_kind(&self, kind: &str, served: bool) -> Result<bool, HostError> {

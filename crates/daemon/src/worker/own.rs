@@ -25,20 +25,30 @@ pub(super) fn is_own(number: u32) -> bool {
     number & CLIENT == 0
 }
 
+/// Headers of HTTP: names and values.
+pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+
+/// A task that waits for an answer.
+struct Task {
+    answer: oneshot::Sender<Option<Vec<u8>>>,
+    /// What came with the query.
+    headers: Headers,
+}
+
 /// Who waits for which answer.
 #[derive(Default)]
 pub(super) struct Waiting {
-    tasks: RefCell<BTreeMap<u32, oneshot::Sender<Option<Vec<u8>>>>>,
+    tasks: RefCell<BTreeMap<u32, Task>>,
     last: Cell<u32>,
 }
 
 impl Waiting {
-    fn begin(&self, mark: u32) -> (u32, oneshot::Receiver<Option<Vec<u8>>>) {
+    fn begin(&self, mark: u32, headers: Headers) -> (u32, oneshot::Receiver<Option<Vec<u8>>>) {
         let next = self.last.get().wrapping_add(1) & !CLIENT;
         self.last.set(next);
         let number = next | mark;
-        let (sender, receiver) = oneshot::channel();
-        self.tasks.borrow_mut().insert(number, sender);
+        let (answer, receiver) = oneshot::channel();
+        self.tasks.borrow_mut().insert(number, Task { answer, headers });
         (number, receiver)
     }
 
@@ -46,7 +56,7 @@ impl Waiting {
     pub(super) fn finish(&self, number: u32, wire: Option<Vec<u8>>) {
         if let Some(task) = self.tasks.borrow_mut().remove(&number) {
             // The task may have been given up.
-            let _heard = task.send(wire);
+            let _heard = task.answer.send(wire);
         }
     }
 }
@@ -66,7 +76,7 @@ impl Worker {
         let mut composer = Composer::new(&mut wire, header, QUERY_BYTES_MAX);
         composer.question(name, rtype, Class::IN).ok()?;
         composer.finish(Some(&OptRecord::new(dns::edns::UDP_SIZE_DEFAULT, true)));
-        let (number, answer) = self.own.begin(0);
+        let (number, answer) = self.own.begin(0, Headers::new());
         let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let client = Client {
             token: Token::Own(number).into(),
@@ -84,14 +94,21 @@ impl Worker {
         answer.await.ok().flatten()
     }
 
-    /// Asks what a client asks, in a turn of its own; the client's token is not looked at. `None`: the
-    /// query was dropped.
+    /// The headers that came with a query under way.
+    pub(crate) fn headers_of(&self, number: u32) -> Headers {
+        let tasks = self.own.tasks.borrow();
+        tasks.get(&number).map(|task| task.headers.clone()).unwrap_or_default()
+    }
+
+    /// Asks what a client asks, in a turn of its own; the client's token is not looked at. `headers`:
+    /// those that rules may look at. `None`: the query was dropped.
     pub(crate) async fn query_of_client(
         self: &Rc<Self>,
         client: Client,
         wire: &[u8],
+        headers: Headers,
     ) -> Option<Vec<u8>> {
-        let (number, waiting) = self.own.begin(CLIENT);
+        let (number, waiting) = self.own.begin(CLIENT, headers);
         let client = Client { token: Token::Own(number).into(), ..client };
         self.counters.tcp.add(1);
         let mut finished = Vec::new();

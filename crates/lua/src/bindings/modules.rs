@@ -8,6 +8,7 @@ use super::{Binding, Call};
 use crate::convert::{Answer, Args, Failure, from_data, to_data};
 use crate::data::Data;
 use crate::host::Placement;
+use crate::interpreter::call::HookFunction;
 use crate::layer::{LuaLayer, Phase};
 
 pub(super) const BINDINGS: &[Binding] = &[
@@ -94,7 +95,7 @@ fn insert(call: &Call<'_>, args: &Args) -> Answer {
             let mut present = Vec::new();
             for phase in Phase::ALL {
                 if let Some(function) = hooks.get::<Option<Function>>(phase.name())? {
-                    present.push((phase, function));
+                    present.push((phase, HookFunction::new(call.lua, &function)?));
                 }
             }
             let door = call.state.door.get().ok_or("the language is not loaded yet")?;

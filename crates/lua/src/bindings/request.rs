@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use dns::{Class, ExtendedErrorCode, Name, Rtype};
-use mlua::{MultiValue, Table, Value};
+use mlua::{BString, MultiValue, Table, Value};
 use resolve::flags::QueryFlags as Switches;
 use resolve::{ClientProtocol, Purpose, Query, QueryContext, RequestContext};
 use store::cache::Rank;
@@ -262,11 +262,16 @@ fn source(call: &Call<'_>, args: &Args) -> Answer {
             table.raw_set("peer", address(call, client.peer)?)?;
             table.raw_set("own", address(call, client.local)?)?;
         }
+        let headers = call.lua.create_table()?;
+        for (name, value) in call.host.request_headers(client) {
+            headers.raw_push([name.into_bytes(), value].map(BString::from))?;
+        }
+        table.raw_set("headers", headers)?;
         call.ok(table)
     })
 }
 
-/// `{ octets, port, text }`; an IPv4 client of an IPv6 socket is an IPv4 client.
+/// `{ octets, port }`; an IPv4 client of an IPv6 socket is an IPv4 client.
 fn address(call: &Call<'_>, address: SocketAddr) -> Result<Table, Failure> {
     let ip = address.ip().to_canonical();
     let table = call.lua.create_table()?;
@@ -276,7 +281,6 @@ fn address(call: &Call<'_>, address: SocketAddr) -> Result<Table, Failure> {
     };
     table.raw_set("octets", octets)?;
     table.raw_set("port", address.port())?;
-    table.raw_set("text", format!("{ip}#{}", address.port()))?;
     Ok(table)
 }
 

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use resolve::Client;
+
 use super::HostError;
 
 /// Where to listen.
@@ -179,6 +181,8 @@ pub trait Network {
     fn doh_headers(&self) -> Vec<String>;
     /// Replaces them.
     fn set_doh_headers(&self, names: &[String]) -> Result<(), HostError>;
+    /// Those of this client's request, by name, in the order in which they were sent.
+    fn request_headers(&self, client: &Client) -> Vec<(String, Vec<u8>)>;
 
     /// Declares (`true`) that a module written in Lua serves this kind of endpoint, or takes that
     /// back. Returns whether the kind was declared before.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use dns::Question;
 use mlua::ffi::{self, lua_State};
-use mlua::{Function, IntoLua, LightUserData, Table, Value, WeakLua};
+use mlua::{Function, LightUserData, Lua, RegistryKey, Value, WeakLua};
 
 use super::budget::{Budget, Kind, Run};
 use super::lent::{self, View, lend};
@@ -29,6 +29,26 @@ pub(crate) fn number_of(handle: LightUserData) -> Option<u32> {
 /// The slots of Lua's stack that a call needs: the function, its arguments, and what it calls.
 const SLOTS: c_int = 20;
 
+/// A function that hooks call, where it is found at once: in Lua's registry.
+#[derive(Clone)]
+pub(crate) struct HookFunction(Rc<RegistryKey>);
+
+impl HookFunction {
+    /// Puts a function there until the last copy of this is dropped.
+    pub(crate) fn new(lua: &Lua, function: &Function) -> mlua::Result<HookFunction> {
+        lua.expire_registry_values();
+        Ok(HookFunction(Rc::new(lua.create_registry_value(function)?)))
+    }
+
+    /// # Safety
+    /// The stack of the state that the function belongs to has room for one value.
+    unsafe fn push(&self, state: *mut lua_State) {
+        // SAFETY: the place in the registry is taken for as long as the key is there; the room is the
+        // caller's promise.
+        unsafe { ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, self.0.id()) };
+    }
+}
+
 /// What a function of the prelude is called with.
 enum Argument {
     Number(i64),
@@ -40,7 +60,7 @@ pub(crate) enum Tail<'a> {
     /// Nothing: a hook of a layer.
     Nothing,
     /// Filters of rules, and what is asked if no query has begun yet.
-    Filters { list: &'a Table, question: Option<&'a Question> },
+    Filters { list: &'a HookFunction, question: Option<&'a Question> },
 }
 
 /// The way from the program into hooks and rules written in Lua.
@@ -49,9 +69,9 @@ pub(crate) struct Door {
     lua: WeakLua,
     budget: Rc<Budget>,
     /// The prelude's function that empties the handles of a request which is over.
-    forget: Function,
+    forget: HookFunction,
     /// And the one that forgets that a run has been stopped.
-    forget_stop: Function,
+    forget_stop: HookFunction,
 }
 
 impl Door {
@@ -59,21 +79,21 @@ impl Door {
     pub(super) fn new(
         lua: WeakLua,
         budget: Rc<Budget>,
-        forget: Function,
-        forget_stop: Function,
+        forget: HookFunction,
+        forget_stop: HookFunction,
     ) -> Door {
         Door { lua, budget, forget, forget_stop }
     }
 
     /// Lends what the hook works on and calls its function with the state, slot and number of the
-    /// request, the key of the query, and the tail. Returns the number that the function returns,
-    /// nothing for any other value. Handles of requests that have ended since are emptied before.
+    /// request, the key of the query, and the tail. Returns the number that the function returns, 0
+    /// for any other value. Handles of requests that have ended since are emptied before.
     pub(crate) fn run_hook(
         &self,
         view: View<'_>,
-        function: &Function,
+        function: &HookFunction,
         tail: Tail<'_>,
-    ) -> mlua::Result<Option<i64>> {
+    ) -> mlua::Result<i64> {
         let _run = self.begin()?;
         let id = view.request.id;
         let arguments = [
@@ -101,10 +121,10 @@ impl Door {
 
     fn call(
         &self,
-        function: &Function,
+        function: &HookFunction,
         arguments: &[Argument],
         tail: &Tail<'_>,
-    ) -> mlua::Result<Option<i64>> {
+    ) -> mlua::Result<i64> {
         let lua = self.lua.try_upgrade().ok_or_else(|| mlua::Error::runtime("Lua has ended"))?;
         lua.exec_raw_lua(|raw| {
             let state = raw.state();
@@ -114,8 +134,8 @@ impl Door {
                 if ffi::lua_checkstack(state, SLOTS) == 0 {
                     return Err(mlua::Error::StackError);
                 }
-                let top = ffi::lua_gettop(state);
-                function.push_into_stack(raw)?;
+                function.push(state);
+                let mut count = arguments.len() as c_int;
                 for argument in arguments {
                     match argument {
                         Argument::Number(number) => {
@@ -127,20 +147,19 @@ impl Door {
                     }
                 }
                 if let Tail::Filters { list, question } = tail {
-                    list.push_into_stack(raw)?;
+                    list.push(state);
+                    count += 1;
                     if let Some(question) = question {
-                        push_question(state, question);
+                        count += push_question(state, question);
                     }
                 }
-                let count = ffi::lua_gettop(state) - top - 1;
                 if ffi::lua_pcall(state, count, 1, 0) == ffi::LUA_OK {
-                    let is_number = ffi::lua_type(state, -1) == ffi::LUA_TNUMBER;
-                    let number = is_number.then(|| ffi::lua_tointeger(state, -1) as i64);
-                    ffi::lua_settop(state, top);
-                    return Ok(number);
+                    let number = ffi::lua_tointeger_(state, -1);
+                    ffi::lua_settop(state, -2);
+                    return Ok(number as i64);
                 }
+                // This takes it from the stack.
                 let error = raw.pop::<Value>();
-                ffi::lua_settop(state, top);
                 Err(match error? {
                     Value::Error(error) => *error,
                     other => mlua::Error::RuntimeError(text(&other)),
@@ -224,11 +243,11 @@ pub(super) unsafe extern "C-unwind" fn current_query(state: *mut lua_State) -> c
     }
 }
 
-/// Name in wire form, type and class.
+/// Name in wire form, type and class. Returns how many values that is.
 ///
 /// # Safety
 /// The state's stack has room for three values.
-unsafe fn push_question(state: *mut lua_State, question: &Question) {
+unsafe fn push_question(state: *mut lua_State, question: &Question) -> c_int {
     let name = question.name.as_wire();
     // SAFETY: the octets are there for as long as they are copied; the room is the caller's promise.
     unsafe {
@@ -236,6 +255,7 @@ unsafe fn push_question(state: *mut lua_State, question: &Question) {
         ffi::lua_pushinteger(state, question.rtype.0 as ffi::lua_Integer);
         ffi::lua_pushinteger(state, question.class.0 as ffi::lua_Integer);
     }
+    3
 }
 
 /// An error value as text.

@@ -5,7 +5,7 @@ use mlua::{Table, Value};
 use resolve::core::Core;
 use resolve::{RequestContext, State};
 
-use super::call::{self, Tail};
+use super::call::{self, HookFunction, Tail};
 use super::lent::{self, View, lend};
 use super::{Interpreter, message};
 use crate::bindings::{self, Call};
@@ -54,23 +54,23 @@ impl Interpreter {
         }
         let view = View::of_request(ctx, phase(post), state);
         let tail = Tail::Filters { list: &list, question: question.as_ref() };
-        let Some(at) = self.door.run_hook(view, &self.run_filters, tail)? else { return Ok(None) };
-        let at = usize::try_from(at).unwrap_or(1);
+        let at = usize::try_from(self.door.run_hook(view, &self.run_filters, tail)?).unwrap_or(0);
+        let Some(at) = at.checked_sub(1) else { return Ok(None) };
         let action: Table = self.chosen_action.call(())?;
         let call = Call { lua: &self.lua, host: self.state.host.as_ref(), state: &self.state };
         let action = bindings::parse_action(&call, &action)
             .map_err(|failure| RuleFault(failure.to_string()))?;
-        Ok(Some((at - 1, action)))
+        Ok(Some((at, action)))
     }
 
-    /// The functions themselves as a table, made once for each list of numbers that is in use.
-    fn filter_list(&self, functions: &[LuaFunction]) -> Result<Table, RuleFault> {
+    /// The functions themselves as one, made once for each list of numbers that is in use.
+    fn filter_list(&self, functions: &[LuaFunction]) -> Result<HookFunction, RuleFault> {
         let mut lists = self.filter_lists.borrow_mut();
         if let Some((_, list)) = lists.iter().find(|(known, _)| **known == *functions) {
             return Ok(list.clone());
         }
         let numbers = self.lua.create_sequence_from(functions.iter().map(|function| function.0))?;
-        let list: Table = self.make_filters.call(numbers)?;
+        let list = HookFunction::new(&self.lua, &self.make_filters.call(numbers)?)?;
         if lists.len() >= FILTER_LISTS_MAX {
             lists.remove(0);
         }

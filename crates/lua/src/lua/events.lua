@@ -6,7 +6,13 @@ local after, recurrent = M.wrap(raw.event.after), M.wrap(raw.event.recurrent)
 local reschedule, cancel = M.wrap(raw.event.reschedule), M.wrap(raw.event.cancel)
 local socket, unwatch = M.wrap(raw.event.socket), M.wrap(raw.event.unwatch)
 
-local callbacks = {}  -- of timers, by event
+-- Callbacks of timers, by event, spread over many tables: one of a million entries would be copied as a
+-- whole when it grows, and looked through as a whole when memory is collected.
+local SPREAD = 1024
+local callbacks = {}
+for i = 0, SPREAD - 1 do
+	callbacks[i] = {}
+end
 local watches = {}    -- watch of the program, by event
 local watched = {}    -- { event, callback }, by watch
 
@@ -15,13 +21,13 @@ G.event = event
 
 function event.after(ms, callback)
 	local id = after(ms, callback)
-	callbacks[id] = callback
+	callbacks[id % SPREAD][id] = callback
 	return id
 end
 
 function event.recurrent(ms, callback)
 	local id = recurrent(ms, callback)
-	callbacks[id] = callback
+	callbacks[id % SPREAD][id] = callback
 	return id
 end
 
@@ -33,8 +39,10 @@ function event.cancel(id)
 		watches[id], watched[watch] = nil, nil
 		return unwatch(watch)
 	end
-	if id ~= nil then
-		callbacks[id] = nil
+	-- What is no id the program refuses.
+	local among = type(id) == 'number' and callbacks[id % SPREAD]
+	if among then
+		among[id] = nil
 	end
 	return cancel(id)
 end
@@ -61,7 +69,7 @@ end
 
 -- For the program: the timer `id` is due.
 function M.fire_timer(id)
-	local callback = callbacks[id]
+	local callback = callbacks[id % SPREAD][id]
 	if callback then
 		run(id, callback)
 	end
@@ -69,7 +77,7 @@ end
 
 -- For the program: the timer `id` is over.
 function M.forget_timer(id)
-	callbacks[id] = nil
+	callbacks[id % SPREAD][id] = nil
 end
 
 -- For the program: a watched descriptor is readable (status 0) or broken (negative).

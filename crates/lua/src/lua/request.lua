@@ -22,7 +22,8 @@ local find_current = M.raw.current_query
 -- worked on can be used; these are it, its place, and the key of the query that a hook is about.
 local running, running_slot, running_key
 
--- By place: { req, first = a handle of a query, queries = further ones by key, and fields }.
+-- By place: { req, first = a handle of a query, queries = further ones by key, and fields }. One that
+-- got no fields is used again.
 local states = {}
 -- How many of them have queries or tables of modules, which are to be taken out at the end.
 local marked = 0
@@ -45,9 +46,12 @@ local function empty(state)
 		if state.first then
 			wipe(state.first)
 		end
-		for _, q in pairs(state.queries or {}) do
-			wipe(q)
+		if state.queries then
+			for _, q in pairs(state.queries) do
+				wipe(q)
+			end
 		end
+		state.noted = false
 	end
 end
 
@@ -61,8 +65,12 @@ local function state_of(req)
 	end
 	if state then
 		empty(state)
+		if not state.has_fields then
+			state.req, state.first, state.queries, state.noted = req, false, false, false
+			return state
+		end
 	end
-	state = { req = req, first = false, queries = false, noted = false }
+	state = { req = req, first = false, queries = false, noted = false, has_fields = false }
 	states[running_slot] = state
 	return state
 end
@@ -193,22 +201,26 @@ end
 
 -- Where the request came from.
 
-local address = {}
-address.__index = address
-address.__opaque = true
-address.__tostring = function (a) return a.text end
-function address.ip(a) return a.octets end
-function address.len(a) return #a.octets end
--- AF_INET and AF_INET6 as numbers of the system.
-function address.family(a) return #a.octets == 4 and 2 or 10 end
+local function address_of(found)
+	return found and M.socket_address(found.octets, found.port)
+end
+
+-- The headers of HTTP that `net.doh_headers` names, as far as the client sent them.
+local function headers_of(found)
+	local at = {}
+	for i, header in ipairs(found) do
+		at[i - 1] = { name = header[1], value = header[2] }
+	end
+	return { len = #found, cap = #found, at = at }
+end
 
 local function source_of(req)
 	local found = find_source(req)
-	local kind = found.protocol
+	local kind, peer = found.protocol, address_of(found.peer)
 	return {
-		addr = found.peer and setmetatable(found.peer, address),
-		comm_addr = found.peer,
-		dst_addr = found.own and setmetatable(found.own, address),
+		addr = peer,
+		comm_addr = peer,
+		dst_addr = address_of(found.own),
 		packet = G.kres.packet(found.wire),
 		size = #found.wire,
 		flags = {
@@ -216,7 +228,7 @@ local function source_of(req)
 			http = kind == 'http', xdp = false,
 		},
 		comm_flags = { tcp = kind == 'tcp', tls = kind == 'tls', http = kind == 'http', xdp = false },
-		headers = { len = 0, at = {} },
+		headers = headers_of(found.headers),
 	}
 end
 
@@ -298,7 +310,7 @@ function request.vars(req)
 	if not state.own then
 		mark(req)
 		note_end(state)
-		state.own = {}
+		state.has_fields, state.own = true, {}
 	end
 	return state.own
 end
@@ -364,7 +376,7 @@ local function cached_field(name, make)
 		local value = state[name]
 		if value == nil then
 			value = make(req)
-			state[name] = value
+			state.has_fields, state[name] = true, value
 		end
 		return value
 	end
@@ -409,7 +421,11 @@ function M.forget_request(req, slot)
 	local state = states[slot]
 	if state and state.req == req then
 		empty(state)
-		states[slot] = nil
+		if state.has_fields then
+			states[slot] = nil
+		else
+			state.req, state.first, state.queries = false, false, false
+		end
 	end
 end
 
@@ -442,7 +458,7 @@ function M.make_hook(hook, fn)
 			local packet = remembered[kind]
 			if not packet then
 				packet = M.live_packet(req, kind)
-				remembered[kind] = packet
+				remembered.has_fields, remembered[kind] = true, packet
 			end
 			return fn(state, req, packet)
 		end
@@ -455,33 +471,68 @@ end
 
 -- Functions of the operator in rules, by their numbers.
 
--- For the program: the functions of a list of numbers.
-function M.make_filters(numbers)
-	local list = {}
-	for i, number in ipairs(numbers) do
-		list[i] = M.kept_function(number)
+-- A function that asks `count` functions, the first of which has the number `first`, and then goes on
+-- with another one. It is made of source so that each call in it always calls the same function, and
+-- LuaJIT can make straight code of all of them, in which little is looked up twice. The loop that runs
+-- once is where that code begins: other code then leads to it, instead of being made to hold a copy.
+local function ask_source(first, count)
+	local names, lines = {}, {}
+	for i = 1, count do
+		names[i] = 'f' .. i
+		lines[i] = string.format('action = f%d(req, query) if action then return choose(%d, action) end',
+			i, first + i - 1)
 	end
-	return list
+	return string.format([[local others, choose, %s = ...
+		return function (req, query)
+			repeat
+				if req == nil then return end
+				local action
+				%s
+			until true
+			return others(req, query)
+		end]], table.concat(names, ', '), table.concat(lines, ' '))
 end
+
+-- So many are asked by one. More make the code too long for LuaJIT if they are long themselves; and a
+-- function of Lua sees at most 60 values of others.
+local ASKED_BY_ONE = 20
+-- Calls after which LuaJIT compiles a loop that runs once, and a few more.
+local WARM_UP = 60
+
+local chosen
+local function choose(at, action)
+	chosen = action
+	return at
+end
+local function nobody() end
+
+-- For the program: one function for a list of numbers of functions.
+function M.make_filters(numbers)
+	local others = nobody
+	for first = math.floor((#numbers - 1) / ASKED_BY_ONE) * ASKED_BY_ONE + 1, 1, -ASKED_BY_ONE do
+		local functions = {}
+		for i = first, math.min(first + ASKED_BY_ONE - 1, #numbers) do
+			functions[#functions + 1] = M.kept_function(numbers[i])
+		end
+		local make = assert(loadstring(ask_source(first, #functions), '=kres/rules.lua'))
+		others = make(others, choose, unpack(functions))
+		for _ = 1, WARM_UP do
+			others(nil)
+		end
+	end
+	return others
+end
+-- If it were compiled the functions would be compiled as parts of it.
+jit.off(M.make_filters)
 
 -- For the program: the first of some filters that selects the request. `name`, `rtype` and `class`:
 -- the question, while there is no query.
-local chosen
 function M.run_filters(_, req, slot, key, list, name, rtype, class)
 	running, running_slot, running_key = req, slot, key
-	local current
 	if name then
-		current = make_query(req, key, 0, name, rtype, class)
-	else
-		current = request.current(req)
+		return list(req, make_query(req, key, 0, name, rtype, class))
 	end
-	for i = 1, #list do
-		local action = list[i](req, current)
-		if action then
-			chosen = action
-			return i
-		end
-	end
+	return list(req, request.current(req))
 end
 
 -- For the program: the action of that filter, described.

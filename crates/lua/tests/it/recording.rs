@@ -13,6 +13,7 @@ use lua::flags::{QueryFlag, QueryFlags};
 use lua::host::*;
 use lua::layer::LuaLayer;
 use lua::policy::Rule;
+use resolve::{Client, ClientProtocol};
 use store::cache::entry::SignedSet;
 
 /// The state that the calls read and write, and the list of calls.
@@ -306,6 +307,16 @@ impl Network for RecordingHost {
 
     fn doh_headers(&self) -> Vec<String> {
         self.headers.borrow().clone()
+    }
+
+    fn request_headers(&self, client: &Client) -> Vec<(String, Vec<u8>)> {
+        match client.protocol {
+            ClientProtocol::Https => {
+                let value = b"curl".to_vec();
+                self.doh_headers().into_iter().map(|name| (name, value.clone())).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn set_doh_headers(&self, names: &[String]) -> Result<(), HostError> {

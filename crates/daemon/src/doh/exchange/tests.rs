@@ -71,3 +71,33 @@ fn the_shortest_life_counts() {
     assert_eq!(max_age(&answer), 300);
     assert_eq!(max_age(&QUERY[..5]), 0);
 }
+
+#[test]
+fn rules_see_the_headers_that_are_named() {
+    let request = http::Request::builder()
+        .method("GET")
+        .uri("https://dns.example/doh?dns=AAAA")
+        .header("user-agent", "curl")
+        .header("accept", "*/*");
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let check = |names: &[&str], expected: &[(&str, &str)]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let shown = shown_headers(&head, &names);
+        let shown: Vec<(&str, &[u8])> = shown.iter().map(|(n, v)| (n.as_str(), &v[..])).collect();
+        let expected: Vec<(&str, &[u8])> =
+            expected.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
+        assert_eq!(shown, expected);
+    };
+    check(&[], &[]);
+    check(&["user-agent", "cookie"], &[("user-agent", "curl")]);
+    check(
+        &["user-agent", ":scheme", ":path", ":method", ":authority"],
+        &[
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", "dns.example"),
+            (":path", "/doh?dns=AAAA"),
+            ("user-agent", "curl"),
+        ],
+    );
+}
