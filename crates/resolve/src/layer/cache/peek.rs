@@ -51,7 +51,9 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
         }
         let Some(apex) = reader.apex(at) else { continue };
         let alias_type = if is_start { Rtype::CNAME } else { Rtype::DNAME };
-        if !(is_start && rtype == Rtype::CNAME)
+        // Beside an alias there are these (RFC 4034 §3, §4): who asks for them does not mean where it leads.
+        let may_be_beside = matches!(rtype, Rtype::CNAME | Rtype::NSEC | Rtype::RRSIG);
+        if !(is_start && may_be_beside)
             && let Some(hit) = good(apex.find(alias_type))
             && let Some(found) = alias(hit, wire, (name, rtype), alias_type)
         {
