@@ -259,3 +259,16 @@ fn a_server_that_is_an_alias_has_no_address_and_its_name_an_answer() {
         assert_eq!((got.rcode, got.answer), (Rcode::NOERROR, vec![Rtype::CNAME, Rtype::A]));
     }
 }
+
+/// The NSEC of a name with an alias stands beside it (RFC 4034 §4.1): the alias does not lead to it.
+#[test]
+fn what_stands_beside_an_alias_is_not_looked_for_behind_it() {
+    let mut world = SignedWorld::new().unwrap();
+    world.zone("zone.", Some(plan()), "far CNAME www\nwww A 192.0.2.1").unwrap();
+    let (settings, world) = world.build().unwrap();
+    let mut driver = open(settings, world, 1).unwrap();
+    assert_eq!(ask(&mut driver, "", "far.zone. A").answer, [Rtype::CNAME, Rtype::A]);
+    for bits in ["", "CD"] {
+        assert_eq!(ask(&mut driver, bits, "far.zone. NSEC").answer, [Rtype::NSEC], "{bits}");
+    }
+}
