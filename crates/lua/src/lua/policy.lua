@@ -67,6 +67,10 @@ for name, kind in pairs {
 	REQTRACE = 'reqtrace', IPTRACE = 'iptrace',
 } do
 	policy[name] = request_action(kind)
+	-- Shown as those of 5.6 are.
+	if name ~= 'TC' and not name:find('^DEBUG') then
+		M.native(policy[name], name == 'PASS' and 'state, _' or '_, req')
+	end
 end
 
 -- An action with parameters, checked at once.
@@ -78,14 +82,14 @@ local function made(description)
 end
 
 function policy.DENY_MSG(msg, extended_error)
-	return made { kind = 'deny', message = msg, extended_error = extended_error }
+	return M.native(made { kind = 'deny', message = msg, extended_error = extended_error }, '_, req')
 end
 
 function policy.ANSWER(rtable, nodata)
 	if type(rtable) ~= 'table' then
 		M.refuse('policy.ANSWER: expected { [type] = { rdata =, ttl = } }')
 	end
-	return made { kind = 'answer', records = rtable, nodata = nodata == true }
+	return M.native(made { kind = 'answer', records = rtable, nodata = nodata == true }, '_, req')
 end
 
 function policy.FORWARD(target)
@@ -112,7 +116,8 @@ local function flag_list(value)
 end
 
 function policy.FLAGS(opts_set, opts_clear)
-	return made { kind = 'flags', set = flag_list(opts_set), clear = flag_list(opts_clear) }
+	local flags = made { kind = 'flags', set = flag_list(opts_set), clear = flag_list(opts_clear) }
+	return M.native(flags, '_, req')
 end
 
 function policy.REROUTE(tbl)
@@ -142,7 +147,8 @@ local function filter(description, action, what, matches)
 end
 
 function policy.all(action)
-	return filter({ kind = 'all' }, action, 'policy.all', function () return true end)
+	local rule = filter({ kind = 'all' }, action, 'policy.all', function () return true end)
+	return M.native(rule, '_, _')
 end
 
 local function name_list(names, what)
