@@ -39,23 +39,26 @@ impl NameKey {
 
     /// Of a name in uncompressed wire form that was checked.
     pub(crate) fn of_checked_wire(wire: &[u8]) -> NameKey {
-        // No length of a label is a letter, so all is made lower case in one go.
-        let mut lower: SmallVec<[u8; INLINE_BYTES]> = SmallVec::from_slice(wire);
-        lower.make_ascii_lowercase();
-        // What has to be escaped is rare: as small are only the end and the lengths of short labels.
-        let small = lower.iter().filter(|byte| **byte <= ESCAPE).count();
-        // Each label takes as many bytes as in the wire form, its end in place of its length.
-        let mut end = wire.len().saturating_sub(1);
-        let mut bytes = SmallVec::from_elem(END, end);
-        let (mut rest, mut short) = (&lower[..], 1);
+        // Each label takes as many bytes as in the wire form, its end in place of its length, unless
+        // something in it has to be escaped, which is rare.
+        let length = wire.len().saturating_sub(1);
+        let mut bytes = SmallVec::from_slice(wire.get(..length).unwrap_or_default());
+        let mut is_plain = true;
+        let (mut rest, mut end) = (wire, length);
         while let Some((label, tail)) = split_label(rest) {
-            short += usize::from(label.len() == 1);
             let start = end.saturating_sub(label.len() + 1);
-            let Some(place) = bytes.get_mut(start..start + label.len()) else { break };
-            place.copy_from_slice(label);
+            let Some((last, place)) = bytes.get_mut(start..end).and_then(<[u8]>::split_last_mut)
+            else {
+                break;
+            };
+            for (to, from) in place.iter_mut().zip(label) {
+                *to = from.to_ascii_lowercase();
+                is_plain &= *from > ESCAPE;
+            }
+            *last = END;
             (rest, end) = (tail, start);
         }
-        if small == short { NameKey { bytes } } else { NameKey::escaped(wire) }
+        if is_plain { NameKey { bytes } } else { NameKey::escaped(wire) }
     }
 
     fn escaped(wire: &[u8]) -> NameKey {
