@@ -69,9 +69,13 @@ pub const NOTICES_MAX: usize = 16;
 /// much as a commit, and `maintain` asks for one anyway.
 pub const PINNED_SKIP_MAX: u32 = 1_023;
 
-/// Numbers of free pages that are checked before each write. A transaction takes some dozens of
-/// pages, from the oldest lists first.
-pub const FREE_PAGES_CHECKED_MAX: usize = 4_096;
+/// Numbers of free pages that are checked before each write, a nanosecond each. LMDB takes whole lists,
+/// the oldest first, and of each the last numbers first; these are 256 MiB of free pages.
+pub const FREE_PAGES_CHECKED_MAX: usize = 65_536;
+
+/// Pages of the list of free pages that are checked before each write: both ends of a tree of three
+/// levels. In practice there is one level.
+pub const FREE_LIST_PAGES_CHECKED_MAX: usize = 64;
 
 /// Pages that are checked before everything is removed, which LMDB does by following all of
 /// them. It takes some 30 ms for this many; beyond that, new files are made instead.

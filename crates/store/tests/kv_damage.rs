@@ -14,30 +14,16 @@ use std::path::Path;
 
 use store::kv::{Kv, OpenOptions, lmdb};
 
+mod spoil;
+
+use spoil::{PAGE, Rng, spoil_page};
+
 const MIB: u64 = 1 << 20;
-const PAGE: u64 = 4_096;
 const ENTRIES: u32 = 3_000;
 const SEEDS: u64 = 200;
 
 /// Versions of values from here on are only in the cache of somebody else.
 const FOREIGN: u8 = 200;
-
-/// A small generator; the seed tells everything.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
 
 fn key(n: u32) -> Vec<u8> {
     format!("org\0example{:02}\0name {n:06}", n % 7).into_bytes()
@@ -163,60 +149,10 @@ fn cache_of(seed: u8, first: u8) -> (Vec<u8>, u64) {
 
 /// Spoils the file in one of many ways.
 fn spoil(file: &File, used: u64, foreign: &[u8], rng: &mut Rng) -> &'static str {
-    let pages = used / PAGE + 40;
-    let mut page = vec![0; PAGE as usize];
-    let first = rng.below(2) * 2;
-    let at = |rng: &mut Rng| (first + rng.below(pages - first)) * PAGE;
     match rng.below(12) {
-        0 => {
-            for _ in 0..=rng.below(16) {
-                let offset = at(rng) + rng.below(PAGE);
-                file.write_all_at(&[rng.next() as u8], offset).unwrap();
-            }
-            "bytes"
-        }
-        1 => {
-            let offset = at(rng) + rng.below(PAGE);
-            file.read_exact_at(&mut page[..1], offset).unwrap();
-            file.write_all_at(&[page[0] ^ (1 << rng.below(8))], offset).unwrap();
-            "one bit"
-        }
-        2 => {
-            page.fill_with(|| rng.next() as u8);
-            file.write_all_at(&page, at(rng)).unwrap();
-            "a page of noise"
-        }
-        3 => {
-            file.write_all_at(&page, at(rng)).unwrap();
-            "a page of zeros"
-        }
-        4 => {
-            let (from, to) = (at(rng), at(rng));
-            file.read_exact_at(&mut page, from).unwrap();
-            file.write_all_at(&page, to).unwrap();
-            "a page elsewhere"
-        }
-        5 => {
-            let (from, to) = (at(rng), at(rng));
-            file.read_exact_at(&mut page, from).unwrap();
-            page[..8].copy_from_slice(&(to / PAGE).to_le_bytes());
-            file.write_all_at(&page, to).unwrap();
-            "a page elsewhere with the right number"
-        }
-        6 => {
-            let offset = at(rng) + 8 + rng.below(24);
-            file.write_all_at(&(rng.next() as u16).to_le_bytes(), offset).unwrap();
-            "a page header"
-        }
-        7 => {
-            let offset = rng.below(2) * PAGE + rng.below(152);
-            file.write_all_at(&rng.next().to_le_bytes()[..1 + rng.below(8) as usize], offset)
-                .unwrap();
-            "a meta page"
-        }
         8 => {
             // Everything in it is as it should be but for the secret.
-            let from = at(rng) as usize;
+            let from = (rng.below(used / PAGE + 40) * PAGE) as usize;
             if let Some(found) = foreign.get(from..from + PAGE as usize) {
                 file.write_all_at(found, from as u64).unwrap();
             }
@@ -235,10 +171,11 @@ fn spoil(file: &File, used: u64, foreign: &[u8], rng: &mut Rng) -> &'static str 
             }
             "a value in the place of another"
         }
-        _ => {
+        11 => {
             file.set_len(rng.below(used + 10 * PAGE)).unwrap();
             "the end"
         }
+        _ => spoil_page(file, used / PAGE + 40, rng),
     }
 }
 

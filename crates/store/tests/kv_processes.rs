@@ -2,8 +2,8 @@
 //! is killed, grows the cache, empties it, or when somebody spoils the files under all of them.
 //!
 //! The other processes are this test binary, started again with `child_process` as the only test
-//! and a role in its environment. `cargo xtask bench kills` and `cargo xtask bench cuts` do it
-//! more often than the default.
+//! and a role in its environment. `cargo xtask bench kills`, `cuts` and `spoils` do it more often
+//! than the default.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -17,13 +17,19 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use store::kv::lmdb::{self, LmdbKv};
-use store::kv::{Kv, Notice, OpenOptions};
+use store::kv::{Distrust, Kv, Notice, OpenOptions};
+
+mod spoil;
+
+use spoil::{PAGE, Rng, spoil_page};
 
 const MIB: u64 = 1 << 20;
 const ROLE: &str = "KV_TEST_ROLE";
 const DIRECTORY: &str = "KV_TEST_DIRECTORY";
 /// Begins the names of the files in which writers tell their longest turn.
 const LONGEST: &str = "longest-";
+/// The same for how many of their transactions were given up.
+const GIVEN_UP: &str = "given-up-";
 /// Begins each answer of a child, among what the test harness prints.
 const ANSWER: &str = "answer: ";
 
@@ -132,6 +138,7 @@ fn value(n: u32, version: u32) -> String {
 fn write_forever(kv: &mut LmdbKv, directory: &Path, sound: bool) {
     let longest_path = directory.join(format!("{LONGEST}{}", std::process::id()));
     let mut longest = Duration::ZERO;
+    let mut given_up = 0;
     let mut state = u64::from(std::process::id());
     let mut next = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -165,17 +172,32 @@ fn write_forever(kv: &mut LmdbKv, directory: &Path, sound: bool) {
         } else {
             // Once a second in a resolver; here the more often, the more is tried.
             kv.maintain();
-            kv.take_notices();
+            let before = given_up;
+            given_up += kv.take_notices().iter().filter(|notice| is_of_given_up(notice)).count();
+            if given_up > before {
+                let path = directory.join(format!("{GIVEN_UP}{}", std::process::id()));
+                let _ = fs::write(path, given_up.to_string());
+            }
         }
     }
 }
 
+/// Does it tell of a transaction that had to be given up in its middle?
+fn is_of_given_up(notice: &Notice) -> bool {
+    let why = Distrust::Damaged("a page was spoiled while it was written to");
+    matches!(notice, Notice::Recreated { why: found, .. } if *found == why)
+}
+
+/// The numbers that the writers have left in files whose names begin so.
+fn told(directory: &Path, prefix: &str) -> Vec<u64> {
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let told = files.filter(|path| path.to_string_lossy().contains(prefix));
+    told.filter_map(|path| fs::read_to_string(path).ok()?.parse().ok()).collect()
+}
+
 /// The longest turn that any of the writers has told of.
 fn longest_turn(directory: &Path) -> Duration {
-    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let told = files.filter(|path| path.to_string_lossy().contains(LONGEST));
-    let micros = told.filter_map(|path| fs::read_to_string(path).ok()?.parse().ok());
-    Duration::from_micros(micros.max().unwrap_or(0))
+    Duration::from_micros(told(directory, LONGEST).into_iter().max().unwrap_or(0))
 }
 
 #[test]
@@ -492,5 +514,57 @@ fn a_file_cut_off_at_any_moment_ends_nobody() {
     say(&format!(
         "{cuts} times cut off under 4 writers: none ended; longest: until a new cache was of use \
          {longest_gap:?}, a turn of a writer {longest:?}"
+    ));
+}
+
+#[test]
+fn pages_spoiled_at_any_moment_end_nobody() {
+    let spoils = number_from("KV_SPOILS", 40);
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data.mdb");
+    let mut kv = open(directory.path());
+    let mut writers: Vec<_> =
+        (0..4).map(|_| Process::start("survivor", directory.path())).collect();
+    let (mut longest_gap, mut pages) = (Duration::ZERO, 0);
+    for spoil in 0..spoils {
+        let mut rng = Rng(spoil as u64);
+        std::thread::sleep(Duration::from_micros(rng.below(20_000)));
+        // Many at once, so that some come between the look at a page and its use. Whoever opens the
+        // file just now may have to begin anew, too.
+        if let Ok(file) = File::options().read(true).write(true).open(&data) {
+            let used = kv.usage().bytes / PAGE + 10;
+            let _snapshot_is_over = kv.end_turn();
+            for _ in 0..=rng.below(60) {
+                spoil_page(&file, used, &mut rng);
+                pages += 1;
+            }
+        }
+        let began = Instant::now();
+        let mut rounds = 0;
+        loop {
+            kv.maintain();
+            let before = kv.counters().write.get();
+            let stored = kv.put(b"after spoil", spoil.to_string().as_bytes());
+            // Without waiting for a writer, which may be one that is stuck.
+            let stored = stored.and_then(|()| kv.end_turn());
+            if kv.counters().write.get() > before {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds < 10_000, "after {spoil} times: {stored:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        longest_gap = longest_gap.max(began.elapsed());
+        for writer in &mut writers {
+            let ended = writer.child.try_wait().unwrap();
+            assert_eq!(ended, None, "a writer was ended by number {spoil}");
+        }
+    }
+    let given_up: u64 = told(directory.path(), GIVEN_UP).iter().sum();
+    let longest = longest_turn(directory.path());
+    say(&format!(
+        "{spoils} times spoiled under 4 writers, {pages} pages: none ended, {given_up} transactions \
+         given up in their middle; longest: until a new cache was of use {longest_gap:?}, a turn of \
+         a writer {longest:?}"
     ));
 }

@@ -36,6 +36,7 @@ mod writing;
 use std::cell::Cell;
 use std::ops::Bound;
 
+pub use fault::Guard as MapGuard;
 pub use header::FORMAT_VERSION;
 
 use environment::{Environment, Trouble, distrust};

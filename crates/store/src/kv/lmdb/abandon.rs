@@ -1,8 +1,8 @@
 //! Work that can be given up in its middle: LMDB's write transactions, which cannot go on when a page
-//! of the file is suddenly missing, and have no way to say so.
+//! of the file is suddenly missing or spoiled, and have no way to say so.
 //!
-//! The work runs on a stack of its own. When the handler of SIGBUS (`fault.rs`) finds that a page of a
-//! guarded map is missing, it changes back to the stack of whoever waits for the work, as if that had
+//! The work runs on a stack of its own. When a handler in `fault.rs` finds that a page of a guarded map
+//! is missing, or that LMDB has gone where there is no memory, it changes back to the stack of whoever waits for the work, as if that had
 //! ended. The stack of the work is never used again, like that of a thread that sleeps forever: what it
 //! owned is leaked, nothing of it is unwound, and its locks stay taken. The environment has to be closed
 //! after that, see `environment.rs`.
@@ -34,7 +34,7 @@ struct Task<'a> {
     ended: Option<Result<(), Box<dyn Any + Send>>>,
 }
 
-/// Does the work. Nothing if a page of a guarded map was missing and it was given up.
+/// Does the work. Nothing if it could not be done and was given up.
 pub(super) fn abandonable<T>(work: impl FnOnce() -> T) -> Option<T> {
     let Some(stack) = FREE.take().or_else(Stack::new) else { return Some(work()) };
     let mut work = Some(work);
@@ -188,6 +188,26 @@ mod tests {
             assert_eq!((result, begun), (None::<()>, true));
             assert_eq!(abandonable(|| 7), Some(7));
         }
+    }
+
+    #[test]
+    fn work_that_touches_memory_that_is_not_there_is_given_up() {
+        let _installed = crate::kv::lmdb::fault::Guard::new(1 << 20, 1);
+        for address in [8usize, 1 << 46, 0xFFFF_8000_0000_0000] {
+            let nowhere = ptr::with_exposed_provenance::<u8>(address);
+            // SAFETY: there is no memory at these addresses, which is the point of it.
+            let read = abandonable(|| unsafe { nowhere.read_volatile() });
+            assert_eq!(read, None);
+            assert_eq!(abandonable(|| 7), Some(7));
+        }
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn work_that_calls_itself_impossible_is_given_up() {
+        let _installed = crate::kv::lmdb::fault::Guard::new(1 << 20, 1);
+        assert_eq!(abandonable(|| std::process::abort()), None::<()>);
+        assert_eq!(abandonable(|| 7), Some(7));
     }
 
     #[test]

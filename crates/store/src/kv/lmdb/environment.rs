@@ -64,7 +64,7 @@ impl std::fmt::Debug for Environment {
     }
 }
 
-/// The file became shorter while it was being opened.
+/// The file became shorter, or was spoiled, while it was being opened.
 const CUT_OFF: heed::Error = heed::Error::Mdb(MdbError::Invalid);
 
 impl Environment {
@@ -285,8 +285,15 @@ pub(super) fn distrust(damage: Damage) -> Trouble {
 }
 
 /// Where LMDB has mapped the file, which it does not tell: the header's value is in one of its
-/// pages, and a page has its number.
+/// pages, and a page has its number. LMDB follows pages to it, which others may be spoiling.
 fn locate(
+    env: &heed::Env<WithoutTls>,
+    database: &Database<'static, Bytes, Bytes>,
+) -> Result<Map, heed::Error> {
+    abandonable(|| find_start(env, database)).unwrap_or(Err(CUT_OFF))
+}
+
+fn find_start(
     env: &heed::Env<WithoutTls>,
     database: &Database<'static, Bytes, Bytes>,
 ) -> Result<Map, heed::Error> {

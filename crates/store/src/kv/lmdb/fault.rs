@@ -7,7 +7,9 @@
 //!
 //! In the file with the entries an empty page is a leaf of the tree without entries, in LMDB's own
 //! format; in other files it is zeros. Within a write transaction nothing is replaced: LMDB counts on
-//! its pages there, so the transaction is given up as a whole (`abandon.rs`).
+//! its pages there, so the transaction is given up as a whole (`abandon.rs`). So it is when LMDB follows
+//! a page that somebody has spoiled since it was checked to where there is no memory (SIGSEGV), or is
+//! built with its assertions and finds that it cannot be (SIGABRT).
 //!
 //! The files are reserved on disk and their length is looked at in each turn, so this is for the
 //! moments in between, and for file systems that cannot reserve space.
@@ -58,18 +60,37 @@ static SLOTS: [Slot; GUARDED_MAPS_MAX] = [const {
     }
 }; GUARDED_MAPS_MAX];
 
-/// What was to happen on SIGBUS before, and the size of a page.
-static INSTALLED: OnceLock<(libc::sigaction, usize)> = OnceLock::new();
+/// The signals that LMDB ends a process with. Its assertions are built with those of this crate; without
+/// them nothing but the allocator raises the last one, and after that nothing can go on.
+const SIGNALS: [libc::c_int; if cfg!(debug_assertions) { 3 } else { 2 }] = {
+    let all = [libc::SIGBUS, libc::SIGSEGV, libc::SIGABRT];
+    let mut some = [0; if cfg!(debug_assertions) { 3 } else { 2 }];
+    let mut index = 0;
+    while index < some.len() {
+        some[index] = all[index];
+        index += 1;
+    }
+    some
+};
 
-/// A map that may be cut off without harm while this value lives.
+/// What was to happen before, and the size of a page.
+struct Installed {
+    previous: [libc::sigaction; SIGNALS.len()],
+    page: usize,
+}
+
+static INSTALLED: OnceLock<Installed> = OnceLock::new();
+
+/// A map that may be cut off without harm while this value lives: what is missing reads as zeros, and
+/// what is written there is kept for this process only.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub struct Guard {
     slot: usize,
 }
 
 impl Guard {
     /// Guards `len` bytes from `start`. Nothing if there are too many guards.
-    pub(super) fn new(start: usize, len: usize) -> Option<Self> {
+    pub fn new(start: usize, len: usize) -> Option<Self> {
         Guard::of(start, len, false)
     }
 
@@ -107,22 +128,27 @@ impl Drop for Guard {
     }
 }
 
-/// Installs the handler, once in a process; nothing if the system refuses.
+/// Installs the handlers, once in a process; nothing if the system refuses.
 fn install() -> Option<()> {
     INSTALLED.get_or_init(|| {
-        let mut previous = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: all zeros is a valid `sigaction` (the default action, an empty mask), both
-        // pointers are valid for the calls, and the handler is of the kind SA_SIGINFO demands.
+        // pointers are valid for the calls, and the handlers are of the kind SA_SIGINFO demands.
         unsafe {
-            let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
-            action.sa_sigaction = on_fault as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            libc::sigemptyset(&raw mut action.sa_mask);
-            // The previous action is read first, so that the handler finds it from the start.
-            libc::sigaction(libc::SIGBUS, ptr::null(), previous.as_mut_ptr());
-            let page = page_bytes();
-            libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut());
-            (previous.assume_init(), page)
+            let mut previous =
+                [MaybeUninit::<libc::sigaction>::zeroed().assume_init(); SIGNALS.len()];
+            // The previous actions are read first, so that the handlers find them from the start.
+            for (signal, previous) in SIGNALS.iter().zip(&mut previous) {
+                libc::sigaction(*signal, ptr::null(), previous);
+            }
+            for signal in SIGNALS {
+                let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+                let handler = if signal == libc::SIGBUS { on_fault } else { on_break };
+                action.sa_sigaction = handler as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+                libc::sigemptyset(&raw mut action.sa_mask);
+                libc::sigaction(signal, &raw const action, ptr::null_mut());
+            }
+            Installed { previous, page: page_bytes() }
         }
     });
     Some(())
@@ -134,15 +160,21 @@ pub(super) fn page_bytes() -> usize {
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
-/// The handler. Uses atomics, plain variables of the thread and system calls only.
+/// What a handler of a signal is.
+type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// The handler of SIGBUS. Uses atomics, plain variables of the thread and system calls only.
 extern "C" fn on_fault(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
+    if !is_of_kernel(info) {
+        return pass_on(signal, info, context);
+    }
     // SAFETY: the kernel passes a valid `siginfo_t`, which for SIGBUS has the address.
     let address = unsafe { (*info).si_addr() } as usize;
-    let page = INSTALLED.get().map_or(4096, |(_, page)| *page);
+    let page = INSTALLED.get().map_or(4096, |installed| installed.page);
     for slot in &SLOTS {
         let start = slot.start.load(Ordering::Acquire);
         if start > 1 && address.wrapping_sub(start) < slot.len.load(Ordering::Relaxed) {
@@ -165,17 +197,45 @@ extern "C" fn on_fault(
             return;
         }
     }
+    pass_on(signal, info, context);
+}
+
+/// The handler of what else LMDB does to a process when it believes a page that is not one.
+extern "C" fn on_break(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // A failed assertion is a signal that the process sends to itself.
+    if is_of_kernel(info) || signal == libc::SIGABRT {
+        abandon::abandon();
+    }
+    pass_on(signal, info, context);
+}
+
+/// Is it the kernel that tells of something this thread has done, and no process that has sent it?
+fn is_of_kernel(info: *mut libc::siginfo_t) -> bool {
+    // SAFETY: the kernel passes a valid `siginfo_t`.
+    unsafe { (*info).si_code > 0 }
+}
+
+/// Does what would have been done without the handlers here.
+fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let at = SIGNALS.iter().position(|known| *known == signal);
+    let previous = at.and_then(|at| INSTALLED.get()?.previous.get(at));
+    let handler = previous.map_or(libc::SIG_DFL, |action| action.sa_sigaction);
     // SAFETY: the previous action came from the kernel; it is called in the way its flags say,
     // with the arguments of this call.
     unsafe {
-        let previous = INSTALLED.get().map(|(action, _)| *action);
-        let handler = previous.map_or(libc::SIG_DFL, |action| action.sa_sigaction);
-        if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
+        if !is_of_kernel(info) {
+            // Whoever has sent it wants an end, which no repeated access would bring.
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        } else if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
             // The access is repeated on return, and ends the process now.
             libc::signal(signal, libc::SIG_DFL);
         } else if previous.is_some_and(|action| action.sa_flags & libc::SA_SIGINFO != 0) {
-            type WithInfo = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            let handler = std::mem::transmute::<usize, WithInfo>(handler);
+            let handler = std::mem::transmute::<usize, Handler>(handler);
             handler(signal, info, context);
         } else {
             let handler = std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler);

@@ -2,12 +2,13 @@
 //! batch, at the time of writing sound or not written to at all.
 //!
 //! The check of a whole file at the first start finds what went wrong while nobody used it; this
-//! one is for files that somebody spoils while they are in use. It costs a fraction of the write.
+//! one is for files that somebody spoils while they are in use. It costs a fraction of the write. What
+//! is spoiled between this look and LMDB's own is answered in `abandon.rs`.
 
-use super::page::{Damage, FIRST_PAGE, Meta, NO_PAGE, Page, Pages, WORD, word_at};
+use super::page::{Damage, FIRST_PAGE, Meta, NO_PAGE, Node, Page, Pages, WORD, word_at};
 use super::tree::{branch_index, lower_bound};
 use crate::kv::overlay::Pending;
-use crate::limits::{FREE_PAGES_CHECKED_MAX, TREE_DEPTH_MAX};
+use crate::limits::{FREE_LIST_PAGES_CHECKED_MAX, FREE_PAGES_CHECKED_MAX, TREE_DEPTH_MAX};
 
 /// Checks what LMDB needs to write `batch`, which is in order, on top of `meta`.
 pub(super) fn check_batch<'a>(
@@ -95,58 +96,71 @@ fn check_page(page: &Page<'_>, leaf: bool) -> Result<(), Damage> {
     page.check_nodes()
 }
 
-/// Checks both ends of the list of free pages: LMDB takes from the first and adds to the last.
+/// Checks both ends of the list of free pages: LMDB takes from the first and adds to the last, and
+/// merges what gets small with its neighbour.
 fn check_free_list(pages: Pages<'_>, meta: &Meta) -> Result<(), Damage> {
     if meta.free.root == NO_PAGE {
         return Ok(());
     }
-    for last in [false, true] {
-        let mut number = meta.free.root;
-        let mut seen = 0;
-        for level in 1..=meta.free.depth {
-            let page = pages.page(number)?;
-            if page.is_leaf() != (level == meta.free.depth) || page.len() == 0 {
-                return Err(DEPTH);
-            }
-            page.check_nodes()?;
-            if !page.is_leaf() {
-                number = page.child(if last { page.len() - 1 } else { 0 })?;
-                continue;
-            }
-            for index in 0..page.len() {
-                let node = page.node(index)?;
-                let data =
-                    if node.is_big() { pages.overflow(&node)?.0 } else { pages.data(&node)? };
-                if node.key.len() != WORD {
-                    return Err(FREE_LIST);
-                }
-                seen += check_free_pages(data, pages.count(), FREE_PAGES_CHECKED_MAX - seen)?;
-            }
-        }
-    }
-    Ok(())
+    let depth = meta.free.depth as usize;
+    FreeList { pages, depth, looked_at: 0, numbers: 0 }.check(meta.free.root, 1)
 }
 
-/// Checks a list of free pages, and the first of the numbers in it; how many.
-fn check_free_pages(data: &[u8], pages: u64, numbers_max: usize) -> Result<usize, Damage> {
-    let count = usize::try_from(word_at(data, 0)?).map_err(|_| FREE_LIST)?;
-    if count
-        .checked_add(1)
-        .and_then(|n| n.checked_mul(WORD))
-        .is_none_or(|needed| needed > data.len())
-    {
-        return Err(FREE_LIST);
+struct FreeList<'m> {
+    pages: Pages<'m>,
+    depth: usize,
+    /// Pages of the list, and numbers of free pages in them.
+    looked_at: usize,
+    numbers: usize,
+}
+
+impl FreeList<'_> {
+    /// Checks a page at this level and what is at both ends below it. Recursion ends by depth.
+    fn check(&mut self, number: u64, level: usize) -> Result<(), Damage> {
+        self.looked_at += 1;
+        if self.looked_at > FREE_LIST_PAGES_CHECKED_MAX {
+            return Ok(());
+        }
+        let page = self.pages.page(number)?;
+        if page.is_leaf() != (level == self.depth) || page.len() == 0 {
+            return Err(DEPTH);
+        }
+        page.check_nodes()?;
+        if page.is_leaf() {
+            return (0..page.len()).try_for_each(|index| self.check_list(&page.node(index)?));
+        }
+        for index in 0..page.len() {
+            if index < 2 || index + 2 >= page.len() {
+                self.check(page.child(index)?, level + 1)?;
+            }
+        }
+        Ok(())
     }
-    let checked = count.min(numbers_max);
-    let mut above = pages;
-    for at in 1..=checked {
-        let number = word_at(data, at * WORD)?;
-        if number >= above || number < FIRST_PAGE {
+
+    /// Checks one list: how many there are, then they, in falling order.
+    fn check_list(&mut self, node: &Node<'_>) -> Result<(), Damage> {
+        let data =
+            if node.is_big() { self.pages.overflow(node)?.0 } else { self.pages.data(node)? };
+        let count = usize::try_from(word_at(data, 0)?).map_err(|_| FREE_LIST)?;
+        let end = count.checked_add(1).and_then(|count| count.checked_mul(WORD));
+        let numbers = end.and_then(|end| data.get(WORD..end)).ok_or(FREE_LIST)?;
+        if node.key.len() != WORD {
             return Err(FREE_LIST);
         }
-        above = number;
+        self.numbers += count;
+        if self.numbers > FREE_PAGES_CHECKED_MAX {
+            return Ok(());
+        }
+        let mut above = self.pages.count();
+        for at in (0..numbers.len()).step_by(WORD) {
+            let number = word_at(numbers, at)?;
+            if number >= above || number < FIRST_PAGE {
+                return Err(FREE_LIST);
+            }
+            above = number;
+        }
+        Ok(())
     }
-    Ok(checked)
 }
 
 const DEPTH: Damage = Damage("a page is at the wrong depth");

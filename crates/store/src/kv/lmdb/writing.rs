@@ -115,6 +115,8 @@ impl Environment {
     /// Writes the header: in new files, or as a small commit that lets freed pages grow old
     /// enough to be used again.
     pub(super) fn write_header(&self) -> Result<(), WriteFailure> {
+        let path = [(HEADER_KEY, Pending::Put(&[]))];
+        self.preflight(|pages, meta| check_batch(pages, meta, path.into_iter()))?;
         let header = header::compose(&self.secret);
         self.transact(|database, transaction| database.put(transaction, HEADER_KEY, &header))
     }
@@ -136,7 +138,11 @@ impl Environment {
             Some(done) => done.map_err(|error| self.write_failure(error)),
             None => {
                 self.leave_transaction();
-                Err(Trouble::Distrusted(Distrust::Truncated).into())
+                let why = match self.has_faulted() {
+                    true => Distrust::Truncated,
+                    false => Distrust::Damaged("a page was spoiled while it was written to"),
+                };
+                Err(Trouble::Distrusted(why).into())
             }
         }
     }
