@@ -21,7 +21,7 @@ cargo xtask COMMAND
   bench cache         times of the store, and how long workers wait for each other
   bench churn         hit rate under a load four times the cache, with and without collector, beside
                       Knot Resolver if it is installed; KRES_BUILT=FOLDER takes programs from there
-  bench kills|cuts|corruption [N]
+  bench kills|cuts|corruption|spoils|crashes [N]
                       N accidents that a cache has to survive: writers killed, its file cut off under
                       four writers, bytes of its files changed
   sim [--seeds N | --seed S] [-v]

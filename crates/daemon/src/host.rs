@@ -105,6 +105,14 @@ impl DaemonHost {
         Ok(())
     }
 
+    /// Forgets questions that have ended no process for long.
+    pub(crate) fn maintain_suspects(&self) {
+        let service = self.service.upgrade();
+        if let Some(suspects) = service.and_then(|service| service.setup.suspects) {
+            suspects.expire(self.worker.now().unix.seconds());
+        }
+    }
+
     /// Makes the program known.
     pub(crate) fn set_program(&self, program: &Rc<Program>) {
         *self.program.borrow_mut() = Rc::downgrade(program);

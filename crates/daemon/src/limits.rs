@@ -117,8 +117,12 @@ pub(crate) const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// Such looks, at most: two seconds, after which most clients have asked somebody else.
 pub(crate) const DRAIN_LOOKS_MAX: usize = 200;
 
-/// A worker that ended soon after its start is started again after this, twice as long each time; one
-/// that had served for a while at once.
+/// Times in a row that a worker which ended soon after its start is started again at once: as often as a
+/// question that ends workers takes to be condemned.
+pub(crate) const RESTARTS_AT_ONCE: u32 = CONDEMNED_AFTER as u32;
+
+/// After that it is started again after this, twice as long each time; one that had served for a while
+/// at once.
 pub(crate) const RESTART_DELAY_MIN: Duration = Duration::from_secs(1);
 
 /// The longest such pause.
@@ -129,6 +133,21 @@ pub(crate) const CONDEMNED_AFTER: u64 = 3;
 
 /// Questions that are suspected of having ended workers. There should be none.
 pub(crate) const SUSPECTS_MAX: usize = 64;
+
+/// For how long they are, in seconds since the last time: a bad file may be mended, an attack over.
+pub(crate) const SUSPECT_SECONDS_MAX: u64 = 24 * 3600;
+
+/// Processes on one run directory for which it is known what they are working on.
+pub(crate) const PLACES_MAX: usize = 512;
+
+/// A cache that could not be opened is tried again after so many seconds, twice as many each time.
+pub(crate) const CACHE_RETRY_SECONDS_MIN: u32 = 1;
+
+/// The most of them.
+pub(crate) const CACHE_RETRY_SECONDS_MAX: u32 = 64;
+
+/// Memory for what is learnt while the cache cannot be opened, in octets: what is asked often.
+pub(crate) const CACHE_BYTES_IN_MEMORY: u64 = 32 * 1024 * 1024;
 
 /// How long the other workers may take to end before they are killed.
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(10);

@@ -151,6 +151,7 @@ async fn maintain(program: Rc<Program>) {
         ticks.tick().await;
         program.host.maintain_cache();
         program.host.maintain_rules();
+        program.host.maintain_suspects();
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Setup {
     pub(crate) options: Options,
     /// Workers of the group.
     pub(crate) workers: u32,
-    /// Where it is told what is being worked on, if this is a worker of a group.
+    /// Where it is told what is being worked on, if it can be.
     pub(crate) suspects: Option<Suspects>,
     /// Who wants to know how it is doing.
     pub(crate) manager: Manager,

@@ -116,6 +116,8 @@ fn start(options: &Options) -> Result<u8> {
                 manager = Manager::Parent(roster);
             }
         }
+    } else if !options.check {
+        suspects = supervisor::alone();
     }
     let interactive = options.is_interactive() && sockets.is_empty();
     if interactive && !console::input_is_usable() {
@@ -132,7 +134,11 @@ fn start(options: &Options) -> Result<u8> {
         .build_local(LocalOptions::default())
         .context("event loop")?;
     let group = Group { workers, suspects, manager };
-    runtime.block_on(work(options, group, sockets, descriptors, interactive))?;
+    let done = runtime.block_on(work(options, group, sockets, descriptors, interactive));
+    if let Some(suspects) = suspects {
+        suspects.leave();
+    }
+    done?;
     Ok(0)
 }
 

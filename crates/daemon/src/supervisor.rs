@@ -9,6 +9,7 @@ pub(crate) mod roster;
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::prctl::set_pdeathsig;
@@ -19,7 +20,8 @@ use resolve::Mono;
 
 use crate::clock::Clock;
 use crate::limits::{
-    CONDEMNED_AFTER, RESTART_DELAY_MAX, RESTART_DELAY_MIN, STARTED_AFTER, STOP_WAIT,
+    CONDEMNED_AFTER, RESTART_DELAY_MAX, RESTART_DELAY_MIN, RESTARTS_AT_ONCE, STARTED_AFTER,
+    STOP_WAIT,
 };
 use crate::logging::log;
 use crate::os;
@@ -44,8 +46,8 @@ struct Group {
     missing: Vec<u32>,
     /// The same of those that have to wait, and until when.
     resting: Vec<(Mono, u32)>,
-    /// Pauses of workers that ended soon after their starts, by their numbers.
-    pauses: HashMap<u32, Duration>,
+    /// How often in a row workers have ended soon after their starts, by their numbers.
+    short_lives: HashMap<u32, u32>,
     stopping: bool,
     status: u8,
     suspects: Suspects,
@@ -64,17 +66,21 @@ struct Running {
 
 /// Starts the workers. Returns in each of them at once, and in the parent when all have ended.
 pub(crate) fn run(count: u32) -> io::Result<Role> {
-    let suspects = Suspects::share(count, random_key()?)?;
+    let clock = Clock::start();
+    let suspects = match open_suspects(&clock) {
+        Ok(suspects) => suspects,
+        Err(_) => Suspects::nameless(random_key()?)?,
+    };
     let signals = waited_for();
     let before = sigprocmask_block(&signals)?;
     let parent = Pid::this();
     let roster = Roster::share(count, sd_notify::watchdog_enabled())?;
     let mut group = Group {
-        clock: Clock::start(),
+        clock,
         workers: HashMap::new(),
         missing: (0..count).collect(),
         resting: Vec::new(),
-        pauses: HashMap::new(),
+        short_lives: HashMap::new(),
         stopping: false,
         status: 0,
         suspects,
@@ -93,7 +99,7 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
                     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
                     become_worker(parent)?;
                     return Ok(Role::Worker {
-                        suspects: suspects.of_worker(number),
+                        suspects: enter(suspects, number, &clock),
                         roster: roster.of_worker(number),
                     });
                 }
@@ -102,6 +108,46 @@ pub(crate) fn run(count: u32) -> io::Result<Role> {
         if group.wait(&signals)? {
             return Ok(Role::Parent(group.status));
         }
+    }
+}
+
+/// What a process that works on questions by itself, without a parent, tells what it is working on.
+/// Nothing if this is not possible.
+pub(crate) fn alone() -> Option<Suspects> {
+    let clock = Clock::start();
+    open_suspects(&clock).ok().map(|suspects| enter(suspects, 0, &clock))
+}
+
+/// What is known of questions that have ended processes on this run directory.
+fn open_suspects(clock: &Clock) -> io::Result<Suspects> {
+    Suspects::open(Path::new("."), random_key()?, seconds_of(clock)).inspect_err(|error| {
+        log!(
+            Notice,
+            "system",
+            "which questions end processes is not remembered in the run directory: {error}"
+        );
+    })
+}
+
+/// Takes part in that; a process before this one may have ended without anybody counting it.
+fn enter(suspects: Suspects, number: u32, clock: &Clock) -> Suspects {
+    let (suspects, times) = suspects.enter(Path::new("."), number, seconds_of(clock));
+    say_if_condemned(times);
+    suspects
+}
+
+fn seconds_of(clock: &Clock) -> u64 {
+    clock.read().unix.seconds()
+}
+
+fn say_if_condemned(times: Option<u64>) {
+    if times == Some(CONDEMNED_AFTER) {
+        log!(
+            Err,
+            "system",
+            "bug, please report: one question has ended {CONDEMNED_AFTER} workers; it is refused \
+             from now on, for a day or until another version of the program is started"
+        );
     }
 }
 
@@ -200,7 +246,10 @@ impl Group {
                 continue;
             }
             if reason.is_some() {
-                self.note_suspect(running.number);
+                // What it was working on may have been the reason.
+                let now = seconds_of(&self.clock);
+                let process = u32::try_from(worker.as_raw()).unwrap_or_default();
+                say_if_condemned(self.suspects.note_end(process, now));
             }
             let age = self.clock.read().mono.since(running.since);
             match (reason, status) {
@@ -276,31 +325,22 @@ impl Group {
         self.set_alarm();
     }
 
-    /// What a worker was working on when it ended may have been the reason.
-    fn note_suspect(&self, worker: u32) {
-        if self.suspects.note_end(worker) == Some(CONDEMNED_AFTER) {
-            log!(
-                Err,
-                "system",
-                "bug, please report: one question has ended {CONDEMNED_AFTER} workers; it is refused \
-                 from now on, until this group is started again"
-            );
-        }
-    }
-
     fn restart(&mut self, worker: Pid, running: &Running, age: Duration, reason: &str) {
         let number = running.number;
-        if age >= STARTED_AFTER {
-            self.pauses.remove(&number);
+        let lives = match age < STARTED_AFTER {
+            true => self.short_lives.get(&number).map_or(1, |lives| lives.saturating_add(1)),
+            false => 0,
+        };
+        self.short_lives.insert(number, lives);
+        let Some(beyond) = lives.checked_sub(RESTARTS_AT_ONCE + 1) else {
             let text = "starting it again";
             log!(Err, "system", "worker {number} (process {worker}) ended by {reason}; {text}");
             self.missing.push(number);
             return;
-        }
+        };
         // It may end in the same way again and again.
-        let before = self.pauses.get(&number);
-        let pause = before.map_or(RESTART_DELAY_MIN, |pause| (*pause * 2).min(RESTART_DELAY_MAX));
-        self.pauses.insert(number, pause);
+        let times = 1u32.checked_shl(beyond).unwrap_or(u32::MAX);
+        let pause = RESTART_DELAY_MIN.saturating_mul(times).min(RESTART_DELAY_MAX);
         log!(
             Err,
             "system",

@@ -1,5 +1,5 @@
-//! `cargo xtask bench kills|cuts|corruption [N]`: the accidents that a cache has to survive, many more
-//! of them than the tests of every day try. Each fails at the first thing that goes wrong, and says
+//! `cargo xtask bench kills|cuts|corruption|spoils|crashes [N]`: the accidents that a cache and a group
+//! of workers have to survive, many more of them than the tests of every day try. Each fails at the first thing that goes wrong, and says
 //! which seed to look at.
 
 use anyhow::{Result, bail};
@@ -9,7 +9,8 @@ use crate::step::{cargo, run};
 /// One kind of accident.
 struct Kind {
     name: &'static str,
-    /// Program of tests, and which of them.
+    /// Package and program of tests, and which of them.
+    package: &'static str,
     program: &'static str,
     test: &'static str,
     /// What tells the test how many.
@@ -21,6 +22,7 @@ struct Kind {
 const KINDS: &[Kind] = &[
     Kind {
         name: "kills",
+        package: "store",
         program: "kv_processes",
         test: "kills_at_any_moment",
         variable: "KV_KILLS",
@@ -28,6 +30,7 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "cuts",
+        package: "store",
         program: "kv_processes",
         test: "a_file_cut_off_at_any_moment",
         variable: "KV_CUTS",
@@ -35,10 +38,27 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "corruption",
+        package: "store",
         program: "kv_damage",
         test: "damage",
         variable: "KV_DAMAGE_SEEDS",
         count: 10_000,
+    },
+    Kind {
+        name: "spoils",
+        package: "store",
+        program: "kv_processes",
+        test: "pages_spoiled_at_any_moment",
+        variable: "KV_SPOILS",
+        count: 1_000,
+    },
+    Kind {
+        name: "crashes",
+        package: "daemon",
+        program: "it",
+        test: "one_worker_of_four_crashes",
+        variable: "KRES_CRASHES",
+        count: 30,
     },
 ];
 
@@ -55,7 +75,7 @@ pub fn accidents(name: &str, count: Option<&str>) -> Result<()> {
     let count: u32 = count.map_or(Ok(kind.count), str::parse)?;
     println!("{name}: {count}");
     let mut command = cargo();
-    command.args(["test", "--package", "store", "--test", kind.program, kind.test]);
+    command.args(["test", "--package", kind.package, "--test", kind.program, kind.test]);
     command.args(["--", "--nocapture", "--test-threads=1"]);
     run(command.env(kind.variable, count.to_string()))
 }

@@ -1,5 +1,7 @@
 //! `cache`: opening, limits, counters, clearing.
 
+mod awaited;
+
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +24,7 @@ use crate::limits::{CACHE_BYTES_UNTIL_OPENED, FLEET_SECRET_BYTES_MIN};
 use crate::logging::log;
 use crate::os;
 use crate::worker::Worker;
+use awaited::{Awaited, is_of_machine};
 
 /// What is known of the open cache.
 #[derive(Default)]
@@ -35,6 +38,8 @@ pub(super) struct State {
     closed: Cell<u64>,
     /// It is the one of the program that serves while this one is loaded beside it.
     shared: Cell<bool>,
+    /// It could not be opened, and a store in memory stands in.
+    awaited: RefCell<Option<Awaited>>,
 }
 
 /// The words of a store for the operator.
@@ -72,8 +77,8 @@ fn secret_of(address: &FleetAddress) -> Result<FleetSecret, HostError> {
     Ok(FleetSecret::from_content(&content))
 }
 
-/// Opens what a URI names.
-fn open(size: u64, storage: &str) -> Result<Box<dyn Kv>, HostError> {
+/// Opens what a URI names. The inner error is the store's own.
+fn open(size: u64, storage: &str) -> Result<Result<Box<dyn Kv>, StoreError>, HostError> {
     let (backend, path) = kv::parse_uri(storage).map_err(refused)?;
     let mut seed = [0; 16];
     let random = os::random_seed().map_err(|source| HostError::System {
@@ -82,14 +87,18 @@ fn open(size: u64, storage: &str) -> Result<Box<dyn Kv>, HostError> {
     })?;
     seed.copy_from_slice(&random[..16]);
     let options = OpenOptions { path: path.into(), bytes: size, seed };
-    (backend.open)(&options).map_err(|error| {
-        let place = std::env::current_dir().unwrap_or_default();
-        let place = place.display();
-        let reason = without_number(&error.to_string());
-        HostError::refused(format!(
-            "can't open cache path '{path}'; working directory '{place}'; {reason}"
-        ))
-    })
+    Ok((backend.open)(&options))
+}
+
+/// The words of the configuration language for that.
+fn cannot_open(storage: &str, error: &StoreError) -> HostError {
+    let path = kv::parse_uri(storage).map_or(storage, |(_, path)| path);
+    let place = std::env::current_dir().unwrap_or_default();
+    let place = place.display();
+    let reason = without_number(&error.to_string());
+    HostError::refused(format!(
+        "can't open cache path '{path}'; working directory '{place}'; {reason}"
+    ))
 }
 
 /// Do two URIs name the same store?
@@ -131,15 +140,18 @@ impl DaemonHost {
             .ok()
             .and_then(|nothing| other.worker.with_cache(|cache| std::mem::replace(cache, nothing)));
         other.cache.current.take();
+        *self.cache.awaited.borrow_mut() = other.cache.awaited.take();
         other.worker.set_fleet(None);
         let (min, max) = self.worker.with_settings(|settings| (settings.ttl_min, settings.ttl_max));
         let size = self.cache_current().map_or(0, |(size, _)| size);
+        // What stands in for a store keeps its own size.
+        let stands_in = self.cache.awaited.borrow().is_some();
         let put = taken.and_then(|mut taken| {
             taken.set_bounds(TtlBounds { min, max });
             taken.share_with_fleet(self.cache.secret.borrow().clone());
             self.worker.with_cache(|cache| {
                 *cache = taken;
-                cache.kv_mut().grow(size)
+                if stands_in { Ok(()) } else { cache.kv_mut().grow(size) }
             })
         });
         match put {
@@ -152,6 +164,7 @@ impl DaemonHost {
     /// Puts another store below the resolver's cache; the old one is closed.
     fn put_store(&self, kv: Box<dyn Kv>) -> Result<(), HostError> {
         self.cache.shared.set(false);
+        self.cache.awaited.take();
         let (min, max) = self.worker.with_settings(|settings| (settings.ttl_min, settings.ttl_max));
         let fresh = store::Cache::new(kv, TtlBounds { min, max });
         self.worker.with_cache(|cache| *cache = fresh).ok_or(HostError::Busy)
@@ -214,11 +227,18 @@ impl DaemonHost {
             self.cache.shared.set(true);
             return Ok(());
         }
+        let stands_in = self.cache.awaited.borrow().is_some();
         let same = self.cache_current().filter(|(_, current)| is_same(&local(current), storage));
-        if same.is_some() && self.inspect(|kv| kv.grow(size))?.is_ok() {
+        if same.is_some() && !stands_in && self.inspect(|kv| kv.grow(size))?.is_ok() {
             return Ok(());
         }
-        self.put_store(open(size, storage)?)
+        match open(size, storage)? {
+            Ok(kv) => self.put_store(kv),
+            Err(error) if self.is_starting() && is_of_machine(&error) => {
+                self.stand_in(size, storage, &error)
+            }
+            Err(error) => Err(cannot_open(storage, &error)),
+        }
     }
 
     /// What a store has to say goes to the log.
@@ -231,6 +251,7 @@ impl DaemonHost {
 
     /// The upkeep of the store, about once a second.
     pub(crate) fn maintain_cache(&self) {
+        self.try_again();
         if self.inspect(|kv| kv.maintain()).is_ok() {
             self.log_cache_notices();
         }

@@ -12,12 +12,12 @@ use std::time::Duration;
 use crate::process::{Running, SOON, eventually};
 
 /// Names that are answered without asking anybody.
-const LOCAL: &str = "trust_anchors.remove('.')\n\
+pub(crate) const LOCAL: &str = "trust_anchors.remove('.')\n\
     policy.add(policy.suffix(policy.ANSWER({ [kres.type.A] = { rdata = kres.str2ip('192.0.2.7') } }),\
     { todname('local.test') }))\n\
     modules.unload('priming') modules.unload('ta_signal_query') modules.unload('detect_time_skew')\n";
 
-fn question(id: u16, name: &str) -> Vec<u8> {
+pub(crate) fn question(id: u16, name: &str) -> Vec<u8> {
     let mut query = id.to_be_bytes().to_vec();
     query.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     for label in name.split('.') {
@@ -29,7 +29,7 @@ fn question(id: u16, name: &str) -> Vec<u8> {
 }
 
 /// Control sockets of the workers.
-fn workers(running: &Running) -> Vec<PathBuf> {
+pub(crate) fn workers(running: &Running) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(running.directory.path().join("control")) else {
         return Vec::new();
     };
@@ -38,12 +38,12 @@ fn workers(running: &Running) -> Vec<PathBuf> {
     paths
 }
 
-fn process_of(path: &std::path::Path) -> u32 {
+pub(crate) fn process_of(path: &std::path::Path) -> u32 {
     path.file_name().unwrap().to_string_lossy().parse().unwrap()
 }
 
 /// Gives a worker a command.
-fn tell(path: &std::path::Path, command: &str) -> String {
+pub(crate) fn tell(path: &std::path::Path, command: &str) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     writeln!(stream, "{command}").unwrap();
@@ -54,13 +54,17 @@ fn tell(path: &std::path::Path, command: &str) -> String {
 }
 
 /// An upstream that takes its time: what is under way at any moment is lost if nobody waits for it.
-fn slow_upstream() -> u16 {
+/// Its port, and how often it was asked.
+pub(crate) fn slow_upstream() -> (u16, Arc<AtomicUsize>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
     std::thread::spawn(move || {
         let mut message = [0; 4096];
         // It ends with the test process.
         while let Ok((length, peer)) = socket.recv_from(&mut message) {
+            count.fetch_add(1, Relaxed);
             let name = message[12..length].iter().position(|byte| *byte == 0).unwrap();
             let mut reply = message[..12 + name + 5].to_vec();
             reply[2] = 0x85;
@@ -74,17 +78,21 @@ fn slow_upstream() -> u16 {
             });
         }
     });
-    port
+    (port, asked)
+}
+
+/// Everything is asked of one upstream.
+pub(crate) fn forwarding(port: u16) -> String {
+    format!(
+        "trust_anchors.remove('.')\npolicy.add(policy.all(policy.STUB('127.0.0.1@{port}')))\n\
+         modules.unload('priming') modules.unload('ta_signal_query')\n\
+         modules.unload('detect_time_skew')\n"
+    )
 }
 
 #[test]
 fn workers_come_and_go_under_load_and_no_query_is_lost() {
-    let configuration = format!(
-        "trust_anchors.remove('.')\npolicy.add(policy.all(policy.STUB('127.0.0.1@{}')))\n\
-         modules.unload('priming') modules.unload('ta_signal_query')\n\
-         modules.unload('detect_time_skew')\n",
-        slow_upstream()
-    );
+    let configuration = forwarding(slow_upstream().0);
     let running = Running::start_with(&configuration, &["-f", "3"], &[]);
     eventually("three workers", || (workers(&running).len() == 3).then_some(()));
     let stop = Arc::new(AtomicBool::new(false));
@@ -174,12 +182,9 @@ fn a_worker_that_had_served_is_started_again_at_once() {
 fn clearing_in_one_program_is_seen_by_the_finished_answers_of_another() {
     let shared = tempfile::tempdir().unwrap();
     let configuration = format!(
-        "trust_anchors.remove('.')\ncache.open(4*MB, 'lmdb://{}')\n\
-         policy.add(policy.all(policy.STUB('127.0.0.1@{}')))\n\
-         modules.unload('priming') modules.unload('ta_signal_query')\n\
-         modules.unload('detect_time_skew')\n",
+        "cache.open(4*MB, 'lmdb://{}')\n{}",
         shared.path().display(),
-        slow_upstream()
+        forwarding(slow_upstream().0)
     );
     let (one, other) = (Running::start(&configuration), Running::start(&configuration));
     let ask = |running: &Running| {

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what failed by failing")]
 
 mod bootstrap;
+mod cache_trouble;
 mod cli;
 mod collector;
 mod control;
+mod crashes;
 mod ctl_cache;
 mod doh;
 mod e2e;
@@ -24,6 +26,7 @@ mod process;
 mod proxied;
 mod reload;
 mod roll;
+mod sharing;
 mod tcp;
 mod terminal;
 mod tls;

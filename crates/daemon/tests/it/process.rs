@@ -1,9 +1,11 @@
 //! Starting the program and talking to it, for the tests beside this file.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -43,11 +45,14 @@ pub(crate) fn run(directory: &Path, options: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-/// A running program with a directory of its own.
+/// A running program with a directory of its own, or that of another one.
 pub(crate) struct Running {
     child: Option<Child>,
-    pub(crate) directory: TempDir,
+    pub(crate) directory: Arc<TempDir>,
     pub(crate) address: SocketAddr,
+    /// What tells its files from those of others in the directory.
+    suffix: &'static str,
+    words: Vec<OsString>,
 }
 
 impl Running {
@@ -58,41 +63,72 @@ impl Running {
 
     /// The same with other options and a wrapper in front.
     pub(crate) fn start_with(configuration: &str, options: &[&str], wrapper: &[&str]) -> Running {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        Running::start_in(directory, "", configuration, options, wrapper)
+    }
+
+    /// Starts another program on the same run directory, with an address and a configuration of its own.
+    pub(crate) fn beside(&self, configuration: &str) -> Running {
+        let options = ["-n", "-c", "config.beside"];
+        Running::start_in(self.directory.clone(), ".beside", configuration, &options, &[])
+    }
+
+    fn start_in(
+        directory: Arc<TempDir>,
+        suffix: &'static str,
+        configuration: &str,
+        options: &[&str],
+        wrapper: &[&str],
+    ) -> Running {
         let address = free_address();
         let listen = format!("net.listen('{}', {})\n", address.ip(), address.port());
         let text = format!("{listen}cache.size = 1*MB\n{configuration}");
-        std::fs::write(directory.path().join("config"), text).unwrap();
-        let program = program();
-        let words: Vec<&std::ffi::OsStr> =
-            wrapper.iter().map(AsRef::as_ref).chain([program.as_os_str()]).collect();
-        let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let child = Command::new(words[0])
-            .args(&words[1..])
-            .args(options)
-            .current_dir(directory.path())
+        std::fs::write(directory.path().join(format!("config{suffix}")), text).unwrap();
+        let words = wrapper.iter().map(OsString::from);
+        let words = words.chain([program().into()]).chain(options.iter().map(OsString::from));
+        let mut running =
+            Running { child: None, directory, address, suffix, words: words.collect() };
+        running.start_again();
+        running
+    }
+
+    /// Starts the same program as before, which has ended.
+    pub(crate) fn start_again(&mut self) {
+        let path = self.directory.path();
+        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let child = Command::new(&self.words[0])
+            .args(&self.words[1..])
+            .current_dir(path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the program starts");
-        let mut running = Running { child: Some(child), directory, address };
+        let before: Vec<_> = self.control_sockets();
+        self.child = Some(child);
         eventually("listening", || {
-            if let Some(status) = running.child.as_mut().unwrap().try_wait().unwrap() {
-                panic!("ended with {status}: {}", running.log());
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("ended with {status}: {}", self.log());
             }
-            TcpStream::connect(address).ok()
+            TcpStream::connect(self.address).ok()
         });
         // The last thing that is opened.
-        let control = running.directory.path().join("control");
-        let is_there = || std::fs::read_dir(&control).is_ok_and(|mut all| all.next().is_some());
-        eventually("a control socket", || is_there().then_some(()));
-        running
+        let is_new = |path: &PathBuf| !before.contains(path);
+        eventually("a control socket", || self.control_sockets().into_iter().find(is_new));
+    }
+
+    fn control_sockets(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.directory.path().join("control"));
+        entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join(format!("log{}", self.suffix))
     }
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     /// Its process number.

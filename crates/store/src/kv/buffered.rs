@@ -111,6 +111,11 @@ impl<B: Base> Buffered<B> {
         Buffered { base, pending: Overlay::default() }
     }
 
+    #[cfg(test)]
+    pub(super) fn base(&self) -> &B {
+        &self.base
+    }
+
     fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         check_key(key)?;
         let bytes = key.len() + value.map_or(0, <[u8]>::len);

@@ -19,6 +19,7 @@ mod check;
 mod commit;
 mod environment;
 mod fault;
+mod fence;
 mod files;
 mod header;
 mod locks;
@@ -246,8 +247,12 @@ impl Lmdb {
                 return Ok(());
             }
             Trouble::Grown(bytes) => match self.environment.as_mut() {
+                Some(environment) if environment.is_hollow(bytes) => {
+                    let why = Distrust::Damaged(opening::SIZE);
+                    self.distrusted = identity.map(|identity| (identity, why));
+                }
                 Some(environment) if environment.map_len() < bytes => {
-                    environment.resize(bytes)?;
+                    environment.follow(bytes)?;
                     self.notices.push(Notice::Grown { bytes });
                     return Ok(());
                 }
@@ -474,7 +479,7 @@ impl Base for Lmdb {
         let bytes_max = environment.map_len();
         match environment.snapshot() {
             Ok((_, meta)) => {
-                let pages = 2 + meta.main.pages().saturating_add(meta.free.pages());
+                let pages = meta.main.pages().saturating_add(meta.free.pages()).saturating_add(2);
                 Usage {
                     entries: meta.main.entries.saturating_sub(1),
                     bytes: pages.saturating_mul(meta.page_bytes as u64),

@@ -14,6 +14,7 @@ use heed::{Database, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
 use super::abandon::abandonable;
 use super::fault::{self, Guard, find_map};
+use super::fence::Fences;
 use super::files::{self, DataFile, Identity, Length};
 use super::header::{self, HEADER_KEY, Secret};
 use super::locks::LockTable;
@@ -48,6 +49,7 @@ pub(super) struct Environment {
     pub(super) database: Database<'static, Bytes, Bytes>,
     pub(super) env: heed::Env<WithoutTls>,
     pub(super) map: Map,
+    pub(super) fences: Fences,
     pub(super) data: DataFile,
     pub(super) directory: PathBuf,
     pub(super) lock_identity: Option<Identity>,
@@ -130,6 +132,10 @@ impl Environment {
             written?;
         }
         let map = locate(&env, &database)?;
+        // LMDB makes the file as long as its meta page says.
+        if map.len as u64 != bytes {
+            return Err(CUT_OFF);
+        }
         let lock_identity = files::lock_identity(directory);
         let lock_map = lock_identity.and_then(find_map);
         Ok(Environment {
@@ -139,6 +145,7 @@ impl Environment {
             lock_guard: lock_map.and_then(|(start, len)| Guard::new(start, len)),
             locks: lock_map.and_then(|(start, len)| LockTable::at(start, len)),
             database,
+            fences: Fences::around(map.start.addr().get(), map.len),
             map,
             env,
             data,
@@ -186,6 +193,7 @@ impl Environment {
 
     /// Looks at the file from outside: one system call.
     pub(super) fn inspect(&self) -> Result<(), Trouble> {
+        self.check_mapped()?;
         let Ok(status) = self.data.status() else { return Err(Trouble::Stuck) };
         if status.removed {
             Err(Trouble::Removed)
@@ -196,6 +204,11 @@ impl Environment {
         } else {
             Ok(())
         }
+    }
+
+    /// Looks whether there is a map, which mapping anew may have left LMDB without.
+    pub(super) fn check_mapped(&self) -> Result<(), Trouble> {
+        if self.map.len > 0 { Ok(()) } else { Err(Trouble::Stuck) }
     }
 
     /// Looks whether what LMDB is about to believe in its lock file can be believed.
@@ -221,27 +234,44 @@ impl Environment {
         self.env.clear_stale_readers().map_or(0, |stale| stale as u64)
     }
 
-    /// Maps the file anew with this length, which is reserved first if it grows.
+    /// Makes the file as long as this, with space for it reserved, and maps it so.
     pub(super) fn resize(&mut self, bytes: u64) -> Result<(), StoreError> {
-        self.end_snapshot();
         let bytes = map_bytes(bytes);
         self.data.reserve(bytes, Length::Extend)?;
+        self.map_anew(bytes)
+    }
+
+    /// Maps the file with the length that another process has given it, and reserved.
+    pub(super) fn follow(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.map_anew(map_bytes(bytes))
+    }
+
+    /// Is this length of the file one that only an accident explains?
+    pub(super) fn is_hollow(&self, bytes: u64) -> bool {
+        self.data.status().is_ok_and(|status| status.is_hollow(self.map_len(), bytes))
+    }
+
+    fn map_anew(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.end_snapshot();
         let len = usize::try_from(bytes).map_err(|_| StoreError::SizeOutOfRange { bytes })?;
         self.data_guard = None;
+        self.fences = Fences::none();
         // SAFETY: the snapshot is over and no write transaction is open, as `&mut self` shows,
         // so nothing points into the map.
         let resized = unsafe { self.env.resize(len) };
         let mapped = resized.and_then(|()| locate(&self.env, &self.database));
         match mapped {
-            Ok(map) => {
+            // LMDB maps more than it is asked to if a spoiled meta page says so.
+            Ok(map) if map.len == len => {
                 self.map = map;
+                self.fences = Fences::around(map.start.addr().get(), map.len);
                 self.data_guard = Guard::of_trees(map.start.as_ptr() as usize, map.len);
                 Ok(())
             }
-            Err(error) => {
-                // The old map is gone; an empty one reads as damage, and the caller opens anew.
+            mapped => {
+                // The old map is gone, and LMDB may have none; that is noticed in the next turn.
                 self.map = Map { start: NonNull::dangling(), len: 0 };
-                Err(match error {
+                Err(match mapped.err().unwrap_or(CUT_OFF) {
                     heed::Error::Mdb(source) => StoreError::Lmdb { what: "map the cache", source },
                     heed::Error::Io(source) => files::failed("map", &self.directory, source),
                     _ => StoreError::Closed,

@@ -39,6 +39,9 @@ const STAMP_AT: u64 = 1024;
 /// Says that the file was made by this program, even if its entries cannot be read.
 const STAMP: &[u8; 16] = b"kres cache file\n";
 
+/// By so much a file is longer than expected where the length alone is suspicious.
+const HOLLOW_FACTOR: u64 = 16;
+
 /// Tries of a system call that a signal interrupts.
 const INTERRUPTED_MAX: usize = 16;
 
@@ -148,6 +151,15 @@ pub(super) struct Status {
     pub(super) removed: bool,
 }
 
+impl Status {
+    /// Is the file far longer than what is known of it, with nothing in the rest? A cache that is made
+    /// larger has space reserved for all of it; LMDB believes a damaged meta page and makes the file as
+    /// long as that says.
+    pub(super) fn is_hollow(&self, known: u64, len: u64) -> bool {
+        len / HOLLOW_FACTOR > known && self.reserved < len / 2
+    }
+}
+
 /// The file with the entries, opened beside LMDB.
 #[derive(Debug)]
 pub(super) struct DataFile {
@@ -165,6 +177,11 @@ impl DataFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("open", &path, error)),
         }
+    }
+
+    /// Length of the file that has the name now; zero without one.
+    pub(super) fn len_of(directory: &Path) -> u64 {
+        fs::metadata(directory.join(DATA_NAME)).map_or(0, |metadata| metadata.len())
     }
 
     /// Makes the file, empty.

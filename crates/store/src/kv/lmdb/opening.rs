@@ -16,6 +16,9 @@ use crate::limits::{MAP_BYTES_MIN, OPEN_TRIES_MAX, STORE_BYTES_MAX};
 /// The key under which Knot Resolver keeps the version of its cache, in the same files.
 const UPSTREAM_VERSION_KEY: &[u8] = b"VERS";
 
+/// What is wrong with a file whose meta page was spoiled while it was being opened.
+pub(super) const SIZE: &str = "it is longer than anybody has made it";
+
 /// Times that the content of a file in use is looked at before it is called damaged. Pages are
 /// replaced at most once in a few commits, and a look takes microseconds.
 const JUDGE_TRIES_MAX: usize = 100;
@@ -64,10 +67,17 @@ impl Opening<'_> {
             Ok(secret) => secret,
             Err(why) => return Ok(Err(why)),
         };
+        let status = data.status()?;
+        if status.is_hollow(map_bytes(self.options.bytes), status.len) {
+            return Ok(Err(Distrust::Damaged(SIZE)));
+        }
         files::create_lock(directory)?;
         let bytes = self.reserve_existing(directory, &data)?;
         let environment = match Environment::map(directory, data, bytes, secret, false) {
             Ok(environment) => environment,
+            Err(heed::Error::Mdb(_)) if DataFile::len_of(directory) > bytes => {
+                return Ok(Err(Distrust::Damaged(SIZE)));
+            }
             Err(heed::Error::Mdb(_)) if claimed => {
                 return Ok(Err(Distrust::Damaged("LMDB does not recognise it")));
             }

@@ -79,6 +79,18 @@ fn entries_outlive_the_process() {
 }
 
 #[test]
+fn the_map_is_fenced_in_and_stays_so_when_it_grows() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = new(&options(directory.path())).unwrap();
+    // Other tests of this process may have taken the place on one side.
+    let fences = |kv: &LmdbKv| kv.base().environment.as_ref().unwrap().fences.count();
+    assert!(fences(&kv) > 0);
+    kv.grow(8 * MIB).unwrap();
+    assert!(fences(&kv) > 0);
+    assert_usable(&mut kv);
+}
+
+#[test]
 fn a_missing_directory_is_made_and_an_impossible_one_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let below = directory.path().join("cache");

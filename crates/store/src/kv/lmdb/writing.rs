@@ -10,7 +10,7 @@ use super::abandon::abandonable;
 use super::check::check;
 use super::environment::{Environment, Trouble, distrust};
 use super::files::{self, WriteLock};
-use super::header::{self, HEADER_KEY, TAG_BYTES};
+use super::header::{self, HEADER_KEY};
 use super::locks::LockTable;
 use super::page::{Damage, Meta, Pages};
 use super::preflight::check_batch;
@@ -59,16 +59,16 @@ impl Environment {
         let mut tally = Tally::default();
         self.transact(|database, transaction| {
             tally = Tally::default();
+            let mut tagged = Vec::new();
             for (key, write) in entries {
                 match write {
                     Pending::Put(value) => {
-                        let tag = self.secret.tag(key, value);
-                        let len = value.len() + TAG_BYTES;
-                        database.put_reserved(transaction, key, len, |space| {
-                            use std::io::Write as _;
-                            space.write_all(value)?;
-                            space.write_all(&tag)
-                        })?;
+                        // LMDB would also lend the place in its page to write to; but where that is may
+                        // be nowhere, if somebody spoils the page.
+                        tagged.clear();
+                        tagged.extend_from_slice(value);
+                        tagged.extend_from_slice(&self.secret.tag(key, value));
+                        database.put(transaction, key, &tagged)?;
                         tally.written += 1;
                     }
                     Pending::Removed => {
@@ -89,6 +89,7 @@ impl Environment {
         &self,
         check: impl FnOnce(Pages<'_>, &Meta) -> Result<(), Damage>,
     ) -> Result<(), Trouble> {
+        self.check_mapped()?;
         // The right to write is ours, so nobody who is alive holds LMDB's own.
         self.check_lock_table()?;
         self.locks.as_ref().map_or(Ok(()), LockTable::check_writer).map_err(distrust)?;
