@@ -152,6 +152,8 @@ async fn maintain(program: Rc<Program>) {
         program.host.maintain_cache();
         program.host.maintain_rules();
         program.host.maintain_suspects();
+        // Where nobody asks, what is new about servers is told now.
+        program.worker().apply();
     }
 }
 

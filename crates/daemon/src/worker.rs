@@ -77,6 +77,8 @@ pub(crate) struct Worker {
     /// What the resolver is to be set to at the end of the turn.
     settings: RefCell<Settings>,
     settings_changed: Cell<bool>,
+    /// The store was looked into outside of a turn.
+    inspected: Cell<bool>,
     /// What else is to be changed in it at the end of the turn.
     changes: RefCell<Vec<Change>>,
     stream_limits: Cell<ServerLimits>,
@@ -175,6 +177,7 @@ impl Worker {
             counters: parts.counters,
             settings: RefCell::new(parts.settings),
             settings_changed: Cell::new(false),
+            inspected: Cell::new(false),
             changes: RefCell::default(),
             stream_limits: Cell::default(),
             descriptors: descriptors.saturating_sub(DESCRIPTORS_RESERVED),
@@ -281,9 +284,9 @@ impl Worker {
         result
     }
 
-    /// Puts changed settings in force now.
+    /// Puts changed settings in force now, and ends the snapshot of a store that was looked into.
     pub(crate) fn apply(self: &Rc<Self>) {
-        if self.settings_changed.get() {
+        if self.settings_changed.get() || self.inspected.replace(false) {
             self.turn("settings", |_, _| ());
         }
     }
@@ -704,7 +707,10 @@ impl Worker {
     /// hooks written in Lua can reach it.
     pub(crate) fn inspect_cache<R>(&self, use_it: impl FnOnce(&mut Cache) -> R) -> Option<R> {
         match self.core.try_borrow_mut() {
-            Ok(mut core) => Some(use_it(&mut core.core_mut().cache)),
+            Ok(mut core) => {
+                self.inspected.set(true);
+                Some(use_it(&mut core.core_mut().cache))
+            }
             Err(_) => lua::with_core(|core| use_it(&mut core.cache)),
         }
     }
