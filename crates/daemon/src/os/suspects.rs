@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use store::kv::lmdb::MapGuard;
 
+use super::shared;
 use crate::cli::VERSION_LINE;
 use crate::limits::{CONDEMNED_AFTER, PLACES_MAX, SUSPECT_SECONDS_MAX, SUSPECTS_MAX};
 
@@ -68,7 +69,7 @@ impl Suspects {
         };
         let metadata = file.metadata()?;
         let suspects = Suspects {
-            numbers: map(Some(&file))?,
+            numbers: map(&file)?,
             identity: Some((metadata.dev(), metadata.ino())),
             own: None,
         };
@@ -78,7 +79,7 @@ impl Suspects {
 
     /// Memory that is shared with the processes that are forked from this one.
     pub(crate) fn nameless(key: (u64, u64)) -> io::Result<Suspects> {
-        let suspects = Suspects { numbers: map(None)?, identity: None, own: None };
+        let suspects = Suspects { numbers: shared::numbers(COUNT)?, identity: None, own: None };
         suspects.number(KEY).store(key.0, Relaxed);
         suspects.number(KEY + 1).store(key.1, Relaxed);
         Ok(suspects)
@@ -202,9 +203,8 @@ fn make(directory: &Path, key: (u64, u64)) -> io::Result<File> {
     Ok(file)
 }
 
-/// Maps a file that is long enough, or memory without a name, for the rest of the process's life.
-fn map(file: Option<&File>) -> io::Result<&'static [AtomicU64]> {
-    let nameless = if file.is_some() { 0 } else { libc::MAP_ANONYMOUS };
+/// Maps a file that is long enough, for the rest of the process's life.
+fn map(file: &File) -> io::Result<&'static [AtomicU64]> {
     // SAFETY: a new mapping that is never unmapped, at an address that the kernel chooses; any bytes are
     // valid numbers, which all processes access as atomic ones, and it is aligned as pages are. Should the
     // file be cut off, the guard puts memory in the place of what is missing.
@@ -213,8 +213,8 @@ fn map(file: Option<&File>) -> io::Result<&'static [AtomicU64]> {
             ptr::null_mut(),
             BYTES,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | nameless,
-            file.map_or(-1, AsRawFd::as_raw_fd),
+            libc::MAP_SHARED,
+            file.as_raw_fd(),
             0,
         );
         if start == libc::MAP_FAILED {
