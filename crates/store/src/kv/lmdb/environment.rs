@@ -112,25 +112,10 @@ impl Environment {
             .commit()
             .flatten()
             .ok_or(heed::Error::Mdb(MdbError::Invalid))?;
-        if fresh {
-            let header = header::compose(&secret);
-            let written = abandonable(|| {
-                let mut transaction = env.write_txn()?;
-                database.put(&mut transaction, HEADER_KEY, &header)?;
-                transaction.commit()
-            });
-            let Some(written) = written else {
-                let lock_map = files::lock_identity(directory).and_then(find_map);
-                let locks = lock_map.and_then(|(start, len)| LockTable::at(start, len));
-                let released = locks.as_ref().is_some_and(LockTable::release_writer);
-                drop(env);
-                if let (Some(locks), false) = (locks, released) {
-                    locks.keep_place();
-                }
-                return Err(CUT_OFF);
-            };
-            written?;
-        }
+        let env = match fresh {
+            true => write_first_header(env, &database, &secret, directory)?,
+            false => env,
+        };
         let map = locate(&env, &database)?;
         // LMDB makes the file as long as its meta page says.
         if map.len as u64 != bytes {
@@ -312,6 +297,32 @@ impl From<Damage> for Distrust {
 /// What damage says of the environment.
 pub(super) fn distrust(damage: Damage) -> Trouble {
     Trouble::Distrusted(damage.into())
+}
+
+/// Writes the header into fresh files.
+fn write_first_header(
+    env: heed::Env<WithoutTls>,
+    database: &Database<'static, Bytes, Bytes>,
+    secret: &Secret,
+    directory: &Path,
+) -> Result<heed::Env<WithoutTls>, heed::Error> {
+    let header = header::compose(secret);
+    let written = abandonable(|| {
+        let mut transaction = env.write_txn()?;
+        database.put(&mut transaction, HEADER_KEY, &header)?;
+        transaction.commit()
+    });
+    let Some(written) = written else {
+        let lock_map = files::lock_identity(directory).and_then(find_map);
+        let locks = lock_map.and_then(|(start, len)| LockTable::at(start, len));
+        let released = locks.as_ref().is_some_and(LockTable::release_writer);
+        drop(env);
+        if let (Some(locks), false) = (locks, released) {
+            locks.keep_place();
+        }
+        return Err(CUT_OFF);
+    };
+    written.map(|()| env)
 }
 
 /// Where LMDB has mapped the file, which it does not tell: the header's value is in one of its
