@@ -323,6 +323,8 @@ function policy.del(id) end
 
 function policy.domains(action, dname_list) end
 
+function policy.evaluate(rules, req, query, state) end
+
 function policy.pattern(action, pattern) end
 
 ---@type table
@@ -336,6 +338,9 @@ policy.rules = nil
 function policy.slice(slice_func, ...) end
 
 function policy.slice_randomize_psl(seed) end
+
+---@type table
+policy.special_names = nil
 
 function policy.suffix(action, zone_list) end
 

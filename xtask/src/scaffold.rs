@@ -130,4 +130,31 @@ mod tests {
         assert!(new_module(&root, "../etc").is_err(), "outside");
         fs::remove_dir_all(&root).expect("removes");
     }
+
+    /// What the command makes of the tree as it is compiles if what it copies does: nothing in the copy
+    /// speaks of the module that it was, and the names are all that has changed.
+    #[test]
+    fn a_copy_of_the_real_one_differs_in_names_only() {
+        const NAME: &str = "qqqq_wwww";
+        let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(MODULES);
+        let template = smallest(&real).expect("reads").expect("there are modules");
+        let from = template.file_name().expect("a name").to_string_lossy().into_owned();
+        let root = std::env::temp_dir().join(format!("scaffold-real-{}", std::process::id()));
+        let modules = root.join(MODULES);
+        copy(&template, &modules.join(&from), "\0", "\0").expect("copies");
+        fs::copy(real.join("lib.rs"), modules.join("lib.rs")).expect("copies");
+        new_module(&root, NAME).expect("makes a module");
+        let read = |path: &str| fs::read_to_string(modules.join(path)).expect("reads");
+        for file in ["mod.rs", "README.md"] {
+            let (made, model) = (read(&format!("{NAME}/{file}")), read(&format!("{from}/{file}")));
+            assert!(made.contains(NAME), "{file}");
+            assert!(!made.contains(&from) && !made.contains(&camel(&from)), "{file}");
+            let back = made.replace(NAME, &from).replace(&camel(NAME), &camel(&from));
+            assert_eq!(back, model, "{file}");
+        }
+        let declared = read("lib.rs");
+        assert!(declared.contains(&format!("pub mod {NAME};\n")));
+        assert!(declared.contains(&format!("name: {from}::NAME")), "the row to copy is there");
+        fs::remove_dir_all(&root).expect("removes");
+    }
 }

@@ -323,6 +323,9 @@ end
 -- Rules.
 
 policy.rules, policy.postrules = {}, {}
+-- The program answers for special-use names itself, behind the rules of the operator; nothing is here to
+-- be taken out.
+policy.special_names = {}
 
 -- A rule as the operator sees it: { id, cb, count }.
 local rule_meta = {
@@ -392,6 +395,23 @@ function policy.add(rule, postrule, third)
 		rule, postrule = postrule, third
 	end
 	return add(rule, postrule)
+end
+
+-- Tries rules of a list of one's own, for code that asks for them: the state that follows, or nothing.
+function policy.evaluate(rules, req, query, state)
+	for _, rule in ipairs(rules) do
+		local action = not rule.suspended and rule.cb(req, query)
+		if action then
+			-- Those of the program count themselves.
+			if getmetatable(rule) ~= rule_meta then
+				rule.count = (rule.count or 0) + 1
+			end
+			local next_state = action(state, req)
+			if next_state then
+				return next_state
+			end
+		end
+	end
 end
 
 function policy.del(id, second)

@@ -304,3 +304,25 @@ fn bad_rules_are_refused() {
     );
     assert!(world.host.rules.borrow().is_empty());
 }
+
+#[test]
+fn rules_of_a_list_of_one_s_own() {
+    let world = World::ready();
+    world.eval(
+        "list = { \
+         { cb = function () end }, \
+         { cb = function () return function () return 1 end end, suspended = true }, \
+         { cb = function (_, query) return query == 'asked' and function () end end, count = 2 }, \
+         { cb = function () return function (state) return state + 2 end end } }",
+    );
+    check_console(
+        &world,
+        &[
+            ("policy.evaluate(list, {}, 'asked', 2)", "4"),
+            ("policy.evaluate(list, {}, 'other', 6)", "8"),
+            ("list[3].count", "3"),
+            ("list[4].count", "2"),
+            ("#policy.special_names", "0"),
+        ],
+    );
+}
