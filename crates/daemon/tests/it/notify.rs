@@ -112,7 +112,8 @@ fn a_group_is_ready_when_all_its_workers_are() {
     assert!(less.starts_with("STATUS=2 of 3 workers are serving"), "{less}");
     // With the configuration as it is now it cannot, but the others go on, and so does it one day.
     eventually("another try", || unit.log().contains("ended by status 1").then_some(()));
-    assert_eq!(unit.workers().len(), 2);
+    // It may just be at another try.
+    assert!(unit.workers().len() >= 2);
     std::fs::write(unit.directory.path().join("config"), &unit.first).unwrap();
     let ready = unit.news();
     assert!(ready.contains("serving with 3 workers"), "{ready}");
