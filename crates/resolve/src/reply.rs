@@ -36,6 +36,8 @@ pub struct Reply {
     pub rcode: Rcode,
     /// AA bit of the message.
     pub authoritative: bool,
+    /// TC bit of the message: something is missing.
+    pub truncated: bool,
     /// RA bit of the message.
     pub recursion_available: bool,
     /// Did the message carry an OPT record?
@@ -61,6 +63,7 @@ impl Reply {
             source,
             rcode,
             authoritative: false,
+            truncated: false,
             recursion_available: false,
             has_edns: false,
             answer: Vec::new(),
@@ -79,6 +82,7 @@ impl Reply {
             source,
             rcode: message.rcode(),
             authoritative: message.header().aa(),
+            truncated: message.header().tc(),
             recursion_available: message.header().ra(),
             has_edns: message.edns().is_some(),
             answer: group(message.section(Section::Answer), wants_signatures)?,

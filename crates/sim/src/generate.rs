@@ -33,6 +33,11 @@ const QUESTION_TYPES: [Rtype; 9] = [
     Rtype::DS,
 ];
 
+/// Of a thousand DNAMEs, those whose target leaves hardly any room for what they rename.
+const LONG_DNAMES: usize = 250;
+/// How long such a target is made at least, in octets.
+const LONG_TARGET: usize = 250;
+
 /// A world and what can be asked in it.
 pub struct Generated {
     pub world: World,
@@ -54,6 +59,17 @@ struct Generator {
     drafts: Vec<Draft>,
     next_address: u32,
     world: World,
+}
+
+/// A name below another, so long that only short names can be put below it.
+fn lengthened(mut name: Name) -> Name {
+    while let Some(left) = LONG_TARGET.checked_sub(name.len() + 1) {
+        match name.prepend(&[b'l'; 63][..left.clamp(1, 63)]) {
+            Ok(longer) => name = longer,
+            Err(_) => break,
+        }
+    }
+    name
 }
 
 /// Makes the world of a seed.
@@ -255,6 +271,7 @@ impl Generator {
             let alone = self.drafts[index].zone.node(&owner).is_none();
             let aliased = self.drafts[index].zone.set(&owner, Rtype::CNAME).is_some();
             let target = self.name_anywhere();
+            let is_long = self.dice.chance(LONG_DNAMES);
             let kind = self.dice.below(10);
             let zone = &mut self.drafts[index].zone;
             match kind {
@@ -262,6 +279,7 @@ impl Generator {
                     zone.add(&owner, Rtype::CNAME, TTL, target.as_wire());
                 }
                 4 if alone && owner != origin && !owner.is_wildcard() => {
+                    let target = if is_long { lengthened(target) } else { target };
                     zone.add(&owner, Rtype::DNAME, TTL, target.as_wire());
                 }
                 _ if aliased => {}

@@ -113,7 +113,8 @@ impl Layer for Validate {
         if let Some(secure) = request.chain.secure {
             let response = &request.response;
             let is_empty = response.answer.is_empty() && response.authority.is_empty();
-            let is_answer = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+            let is_answer =
+                matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN);
             request.response.authentic = secure && is_answer && !is_empty && !request.header.cd();
         }
         state

@@ -548,7 +548,7 @@ fn remove_sent(request: &mut Request, id: ExchangeId) -> Option<Sent> {
     Some(round.open.remove(at))
 }
 
-/// Has the reply to be asked for again over TCP? TC over a stream means nothing.
+/// Has the reply to be asked for again over TCP? Over a stream TC makes it useless.
 fn is_truncated(message: &Message<'_>, via: &Via) -> bool {
     *via == Via::Udp && message.header().tc() && message.rcode() != Rcode::FORMERR
 }

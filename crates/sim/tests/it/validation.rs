@@ -211,6 +211,31 @@ fn each_rule_for_proofs() {
     }
 }
 
+/// RFC 6672 §2.2, §5.3.4.1: the DNAME is what was signed, and that a name gets too long follows from it.
+#[test]
+fn a_name_that_gets_too_long_is_validated_by_its_dname() {
+    let data = format!("long DNAME {0}.{0}.{0}.{1}.zone.", "l".repeat(63), "m".repeat(49));
+    for wrong in [None, Some(Wrong::SignatureGarbled), Some(Wrong::SignaturesMissing)] {
+        let mut world = SignedWorld::new().unwrap();
+        world.zone("zone.", Some(Plan { wrong, ..plan() }), &data).unwrap();
+        let mut driver = world.open().unwrap();
+        for text in ["too.far.long.zone. A", "too.far.long.zone. A", "one.more.long.zone. CNAME"] {
+            let got = ask(&mut driver, "DO", text);
+            let expected = match wrong {
+                None => (Rcode::YXDOMAIN, true, vec![Rtype::DNAME, Rtype::RRSIG]),
+                Some(_) => (Rcode::SERVFAIL, false, vec![]),
+            };
+            assert_eq!((got.rcode, got.ad, got.answer), expected, "{text} {wrong:?}");
+            assert!(got.authority.is_empty(), "{text} {wrong:?}");
+        }
+        if wrong.is_none() {
+            let before = exchanges(&driver);
+            assert_eq!(ask(&mut driver, "", "yet.another.long.zone. A").rcode, Rcode::YXDOMAIN);
+            assert_eq!(exchanges(&driver), before, "the DNAME is kept");
+        }
+    }
+}
+
 /// RFC 9276 §3.2: beyond the bound a zone's proofs make its answers insecure.
 #[test]
 fn costly_nsec3_is_insecure() {

@@ -1,7 +1,7 @@
 //! Keeping what a fresh reply taught.
 
 use dns::rdata::view::{RrsigView, SoaView};
-use dns::{Name, Rtype};
+use dns::{Name, Rcode, Rtype};
 use store::cache::Rank;
 use store::cache::entry::SignedSet;
 
@@ -28,7 +28,8 @@ pub(super) fn stash(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome
                 put(ctx, signed, &[]);
             }
         }
-        Outcome::Answer | Outcome::Alias { .. } => {
+        // That a name becomes too long follows from the DNAME, as an alias does (RFC 6672 §2.2).
+        Outcome::Answer | Outcome::Alias { .. } | Outcome::Failed(Rcode::YXDOMAIN) => {
             put_answer(ctx, reply);
             put_links(ctx, reply, None);
         }

@@ -109,10 +109,12 @@ fn step(
 ) -> Result<Option<Name>, NameFault> {
     if let Some(signed) = dname {
         let Some(target) = target_of(&signed.set) else { return Ok(None) };
-        let Some(next) = at.substitute(&signed.set.owner, &target)? else { return Ok(None) };
-        if !chain.sets.contains(signed) {
+        let substituted = at.substitute(&signed.set.owner, &target);
+        // It is in the answer even if the name that it makes is too long (RFC 6672 §2.2).
+        if !matches!(substituted, Ok(None)) && !chain.sets.contains(signed) {
             chain.sets.push(signed.clone());
         }
+        let Some(next) = substituted? else { return Ok(None) };
         let made = synthesised(at, &next, &signed.set);
         chain.contradictory |= find(answer, at, Rtype::CNAME)
             .is_some_and(|sent| target_of(&sent.set) != Some(next.clone()));

@@ -26,6 +26,8 @@ enum Useless {
     Rcode(Rcode),
     /// The data contradicts itself.
     Senseless,
+    /// Something is missing, and there is no way to ask for more than a stream can carry.
+    Truncated,
 }
 
 /// Judges the reply of the current query. Sets the outcome, or leaves it open for another server.
@@ -81,6 +83,11 @@ fn judge(
             return Ok(Outcome::Unminimised);
         }
         rcode => return Err(Useless::Rcode(rcode)),
+    }
+    // RFC 2181 §9: what a truncated reply has may be half a set. Over UDP it was asked for again over
+    // TCP; over TCP there is no honest reason for it.
+    if reply.truncated {
+        return Err(Useless::Truncated);
     }
     // A server that points upwards does not serve the zone, whatever its AA bit says.
     let is_upward = !cut.is_forward() && negative::points_upwards(reply, &cut.name);

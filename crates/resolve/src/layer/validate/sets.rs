@@ -273,7 +273,8 @@ pub(crate) fn claims_expansion(signed: &SignedSet) -> bool {
 
 /// Positive answers carry proofs only if a wildcard was expanded (RFC 4035 §3.1.3.3).
 pub(super) fn drop_needless_proofs(reply: &mut Reply, outcome: &Outcome) {
-    let is_positive = matches!(outcome, Outcome::Answer | Outcome::Alias { .. });
+    let is_positive =
+        matches!(outcome, Outcome::Answer | Outcome::Alias { .. } | Outcome::Failed(_));
     if is_positive && !reply.answer.iter().any(claims_expansion) {
         reply.authority.clear();
     }
