@@ -5,7 +5,9 @@
 //! The baseline says with what it was counted; with anything else counts are shown and not judged.
 
 pub mod accidents;
+pub mod cache;
 pub mod churn;
+mod load;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,10 +34,14 @@ pub fn time() -> Result<()> {
     run(cargo().args(["bench", "--workspace", "--bench", "counts"]))
 }
 
-/// Times the store: one process, several, and while it is cleared.
-pub fn cache() -> Result<()> {
-    run(cargo().args(["bench", "--package", "store", "--bench", "kv", "--", "100000"]))?;
-    run(cargo().args(["bench", "--package", "store", "--bench", "contention"]))
+/// The folder with the programs as they are released: that of `KRES_BUILT`, or built now.
+fn built() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("KRES_BUILT") {
+        return Ok(PathBuf::from(folder));
+    }
+    run(cargo().args(["build", "--release", "--package", "daemon", "--bins"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    Ok(target.unwrap_or_else(|| tree::root().join("target")).join("release"))
 }
 
 /// Counts every scenario and compares with the baseline, or writes a new one.

@@ -18,7 +18,9 @@ cargo xtask COMMAND
                       time the operations of the bench programs, or count their instructions and hold
                       them against docs/bench/baseline.toml (with the compiler and on the kind of
                       machine that it was counted with)
-  bench cache         times of the store, and how long workers wait for each other
+  bench cache         what the cache costs and withstands: hits in ns, workers that wait for each
+                      other, two workers against one, names cleared under load, a restart after
+                      kill -9, bytes a name; KRES_BUILT=FOLDER takes programs from there
   bench churn         hit rate under a load four times the cache, with and without collector, beside
                       Knot Resolver if it is installed; KRES_BUILT=FOLDER takes programs from there
   bench kills|cuts|corruption|spoils|crashes [N]
@@ -64,7 +66,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench"] => bench::time(),
         ["bench", "count"] => bench::count(false),
         ["bench", "count", "--write"] => bench::count(true),
-        ["bench", "cache"] => bench::cache(),
+        ["bench", "cache"] => bench::cache::cache(),
         ["bench", "churn"] => bench::churn::churn(),
         ["bench", kind] if accidents::is_kind(kind) => accidents::accidents(kind, None),
         ["bench", kind, count] if accidents::is_kind(kind) => {

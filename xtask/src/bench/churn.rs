@@ -7,13 +7,13 @@ use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::{cargo, is_there, run};
+use super::load::{self, upstream};
+use crate::step::is_there;
 
 /// Size of the cache.
 const CACHE_MIB: usize = 16;
@@ -38,14 +38,7 @@ struct Contestant {
 
 /// Lets all of them run.
 pub fn churn() -> Result<()> {
-    let built = match std::env::var_os("KRES_BUILT") {
-        Some(folder) => PathBuf::from(folder),
-        None => {
-            run(cargo().args(["build", "--release", "--package", "daemon", "--bins"]))?;
-            let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-            target.unwrap_or_else(|| crate::tree::root().join("target")).join("release")
-        }
-    };
+    let built = super::built()?;
     let ours = |collector| Contestant {
         name: if collector { "kres with kres-cache-gc" } else { "kres by itself" },
         resolver: built.join("kresd"),
@@ -142,31 +135,6 @@ fn wait_for(port: u16) -> Result<()> {
     bail!("it does not answer")
 }
 
-/// An upstream that gives every name an address for a day; its port, and how often it was asked.
-fn upstream() -> Result<(u16, Arc<AtomicU64>)> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let port = socket.local_addr()?.port();
-    let asked = Arc::new(AtomicU64::new(0));
-    let counter = asked.clone();
-    std::thread::spawn(move || {
-        let mut message = [0; 4096];
-        // It ends with the process.
-        while let Ok((length, peer)) = socket.recv_from(&mut message) {
-            let Some(name) = message[12..length].iter().position(|byte| *byte == 0) else {
-                continue;
-            };
-            counter.fetch_add(1, Relaxed);
-            let mut reply = message[..12 + name + 5].to_vec();
-            reply[2] = 0x85;
-            reply[3] = 0x80;
-            reply[4..12].copy_from_slice(&[0, 1, 0, 1, 0, 0, 0, 0]);
-            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 1, 0x51, 0x80, 0, 4, 192, 0, 2, 7]);
-            let _ = socket.send_to(&reply, peer);
-        }
-    });
-    Ok((port, asked))
-}
-
 /// A small generator.
 struct Dice(u64);
 
@@ -198,14 +166,7 @@ fn shares() -> Vec<f64> {
 fn question(id: u16, rank: usize) -> Vec<u8> {
     let mixed = (rank as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let labels = [format!("{mixed:016x}"), format!("d{:03}", mixed >> 54), "test".to_owned()];
-    let mut query = id.to_be_bytes().to_vec();
-    query.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    for label in labels {
-        query.push(label.len() as u8);
-        query.extend_from_slice(label.as_bytes());
-    }
-    query.extend([0, 0, 1, 0, 1]);
-    query
+    load::question(id, labels.iter().map(String::as_str))
 }
 
 /// Asks; how many were not answered.

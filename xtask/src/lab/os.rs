@@ -26,6 +26,20 @@ pub fn thread_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
+/// Lets the calling thread run when nobody else wants to.
+pub fn lower_priority() {
+    // SAFETY: the call takes no pointers. Where it is refused, everything goes on as it was.
+    let _refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+}
+
+/// Kills all processes of the group that this child leads.
+pub fn kill_group(leader: u32) {
+    let Ok(leader) = libc::pid_t::try_from(leader) else { return };
+    // SAFETY: kill takes its arguments by value; the leader is a child that was not waited for, so its
+    // number cannot belong to another group.
+    unsafe { libc::kill(-leader, libc::SIGKILL) };
+}
+
 /// Text for `/proc/self/*_map` fits well into this.
 const MAP_BYTES: usize = 32;
 
