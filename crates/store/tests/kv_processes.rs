@@ -592,7 +592,5 @@ fn pages_spoiled_at_any_moment_do_no_harm() {
          their middle, {deaths} writers ended; longest: until a new cache was of use {longest_gap:?}, \
          a turn of a writer {longest:?}"
     ));
-    // LMDB splits pages in memory that it has from the C library. What is spoiled within that
-    // microsecond may be written behind it, which ends a process later.
-    assert!(deaths <= 1 + spoils / 50, "{deaths} of {spoils}");
+    assert_eq!(deaths, 0, "of {spoils}");
 }

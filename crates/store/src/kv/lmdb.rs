@@ -27,6 +27,7 @@ mod memo;
 mod opening;
 mod page;
 mod preflight;
+mod room;
 mod shared;
 mod snapshot;
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::locks::LockTable;
 use super::memo::Memo;
 use super::opening::map_bytes;
 use super::page::Damage;
+use super::room::Rooms;
 use super::snapshot::{Map, Snapshot};
 use crate::kv::{Distrust, StoreError};
 use crate::limits::READERS_MAX;
@@ -46,6 +47,8 @@ pub(super) struct Environment {
     pub(super) memo: RefCell<Memo>,
     pub(super) data_guard: Option<Guard>,
     pub(super) lock_guard: Option<Guard>,
+    /// Fences behind the memory that pages are split in, once something was written.
+    pub(super) rooms: OnceCell<Rooms>,
     pub(super) database: Database<'static, Bytes, Bytes>,
     pub(super) env: heed::Env<WithoutTls>,
     pub(super) map: Map,
@@ -129,6 +132,7 @@ impl Environment {
             data_guard: Guard::of_trees(map.start.as_ptr() as usize, map.len),
             lock_guard: lock_map.and_then(|(start, len)| Guard::new(start, len)),
             locks: lock_map.and_then(|(start, len)| LockTable::at(start, len)),
+            rooms: OnceCell::new(),
             database,
             fences: Fences::around(map.start.addr().get(), map.len),
             map,
