@@ -176,6 +176,8 @@ struct Tally {
     odd: BTreeMap<String, usize>,
     /// Ours says what nobody says, where the others do not agree either.
     alone: Vec<(Question, Four)>,
+    /// Ours says what Unbound or BIND says, and Knot Resolver 5.6 something else.
+    elsewhere: Vec<(Question, Four)>,
     /// Differs the first time, and not when it is asked again.
     passing: usize,
     different: Vec<(Question, Four)>,
@@ -220,6 +222,8 @@ impl Tally {
                 *self.odd.entry(odd_one(four)).or_default() += 1;
                 if !in_company {
                     self.alone.push((question.clone(), four.clone()));
+                } else if four[0] != four[1] {
+                    self.elsewhere.push((question.clone(), four.clone()));
                 }
             }
             Judged::Different => self.different.push((question.clone(), four.clone())),
@@ -247,7 +251,11 @@ impl Tally {
     }
 
     fn conclude(&self, report: &Path) -> Result<()> {
-        let kinds = [("different", &self.different), ("alone", &self.alone)];
+        let kinds = [
+            ("different", &self.different),
+            ("alone", &self.alone),
+            ("elsewhere", &self.elsewhere),
+        ];
         let lines: Vec<String> = kinds
             .iter()
             .flat_map(|(kind, list)| list.iter().map(|(q, four)| json(kind, q, four)))

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Upstream questions that one client's question may cost at most.
 const EXCHANGES_MAX: usize = 100;
 /// Wall time at which worlds begin, in seconds since 1970.
-pub(crate) const START: u64 = 1_700_000_000;
+pub const START: u64 = 1_700_000_000;
 
 /// What became of one world.
 #[derive(Debug)]

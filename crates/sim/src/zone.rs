@@ -90,8 +90,8 @@ enum Found<'z> {
     Below(&'z Rrset),
     /// The name itself, perhaps with nothing at it (an empty non-terminal).
     Exact(Option<&'z Node>),
-    /// A wildcard stands in; with it the closest encloser.
-    Wildcard(&'z Name, &'z Node, Name),
+    /// A wildcard stands in, perhaps with nothing at it; with it the closest encloser.
+    Wildcard(Name, Option<&'z Node>, Name),
     /// No such name; with the closest encloser.
     Nothing(Name),
 }
@@ -225,9 +225,11 @@ impl Zone {
                 }
             } else if !self.exists(&above) {
                 let encloser = name.suffix(count - 1);
-                let wildcard = encloser.wildcard_child();
-                return match wildcard.and_then(|wildcard| self.nodes.get_key_value(&wildcard)) {
-                    Some((source, node)) => Found::Wildcard(source, node, encloser),
+                return match encloser.wildcard_child().filter(|wildcard| self.exists(wildcard)) {
+                    Some(source) => {
+                        let node = self.nodes.get(&source);
+                        Found::Wildcard(source, node, encloser)
+                    }
                     None => Found::Nothing(encloser),
                 };
             }

@@ -49,7 +49,7 @@ pub(super) fn look(zone: &Zone, name: &Name, rtype: Rtype) -> Sight {
         let closest = (apex..name.label_count()).rev().map(|count| name.suffix(count));
         let mut encloser = closest.filter(|above| zone.exists(above) || above == zone.origin());
         let wildcard = encloser.next().and_then(|encloser| encloser.wildcard_child());
-        match wildcard.filter(|wildcard| zone.node(wildcard).is_some()) {
+        match wildcard.filter(|wildcard| zone.exists(wildcard)) {
             Some(wildcard) => (wildcard, Source::Wildcard),
             None => return Sight::NoName,
         }

@@ -56,15 +56,16 @@ impl Zone {
                 }
                 Found::Wildcard(source, node, encloser) => {
                     let followed =
-                        self.at(&name, Some(node), Some(source), question.rtype, dnssec, &mut out);
-                    let answered = followed.is_some() || has(node, question.rtype);
+                        self.at(&name, node, Some(&source), question.rtype, dnssec, &mut out);
+                    let has_type = node.is_some_and(|node| has(node, question.rtype));
+                    let answered = followed.is_some() || has_type;
                     if !answered {
                         self.soa(dnssec, &mut out);
                     }
                     if dnssec {
                         self.deny_closer(&name, &encloser, !answered, &mut out.authority);
                         if !answered {
-                            self.deny_type(source, &mut out.authority);
+                            self.deny_type(&source, &mut out.authority);
                         }
                     }
                     followed

@@ -4,6 +4,7 @@
 mod amplification;
 mod cuts;
 mod gates;
+mod odd_names;
 mod rolls;
 mod scenarios;
 mod seeds;

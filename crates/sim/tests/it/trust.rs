@@ -127,6 +127,11 @@ impl Trust {
     }
 
     fn ask(&mut self, text: &str) -> Got {
+        self.ask_told(text).0
+    }
+
+    /// The same, with the tags of the errors.
+    fn ask_told(&mut self, text: &str) -> (Got, Vec<String>) {
         self.token += 1;
         let wire = query(self.token as u16, &question(text), Some(OptRecord::new(1232, true)));
         self.driver.request(Duration::ZERO, client(self.token), wire);
@@ -137,11 +142,13 @@ impl Trust {
         let wire = response.wire.clone().unwrap();
         let message = Message::parse(&wire).unwrap();
         let edns = message.edns().unwrap();
-        Got {
+        let got = Got {
             rcode: message.rcode(),
             authentic: message.header().ad(),
             errors: edns.extended_errors().map(|(code, _)| code.0).collect(),
-        }
+        };
+        let tag = |text: &[u8]| String::from_utf8_lossy(text.get(..4).unwrap_or(text)).into_owned();
+        (got, edns.extended_errors().map(|(_, text)| tag(text)).collect())
     }
 
     #[track_caller]
@@ -235,46 +242,50 @@ fn a_negative_anchor_ends_trust_at_and_below_its_name() {
 fn clients_are_told_what_is_wrong() {
     let (data, absence) = ("www.bad.net. A", "gone.bad.net. A");
     let mut different = Vec::new();
-    for (wrong, text, code) in [
-        (Wrong::DsDigestWrong, data, 9),
-        (Wrong::DsTagWrong, data, 9),
-        (Wrong::KeyNotForZones, data, 11),
-        (Wrong::KeyProtocol, data, 9),
-        (Wrong::KeyRevoked, data, 9),
-        (Wrong::KeySignatureExpired, data, 7),
-        (Wrong::KeysMissing, data, 9),
-        (Wrong::KeysSignedByZoneKey, data, 6),
-        (Wrong::KeysUnsigned, data, 10),
-        (Wrong::AlgorithmWrong, data, 6),
-        (Wrong::KeyUnknown, data, 6),
-        (Wrong::LabelsTooMany, data, 6),
-        (Wrong::SignatureBackwards, data, 25),
-        (Wrong::SignatureExpired, data, 7),
-        (Wrong::SignatureFromTheFuture, data, 8),
-        (Wrong::SignatureGarbled, data, 6),
-        (Wrong::SignerOther, data, 10),
-        (Wrong::TagWrong, data, 6),
-        (Wrong::TtlNotSigned, data, 6),
-        (Wrong::DataAltered, data, 6),
-        (Wrong::SignaturesMissing, data, 10),
-        (Wrong::AbsenceGap, absence, 12),
-        (Wrong::AbsenceUnproved, absence, 12),
-        (Wrong::AbsenceUnsigned, absence, 12),
-        (Wrong::NextOutside, absence, 12),
-        (Wrong::Nsec3OtherSalt, absence, 12),
+    for (wrong, text, code, tag) in [
+        (Wrong::DsDigestWrong, data, 9, "NODS"),
+        (Wrong::DsTagWrong, data, 9, "NODS"),
+        (Wrong::KeyNotForZones, data, 11, "ZKBN"),
+        (Wrong::KeyProtocol, data, 9, "NODS"),
+        (Wrong::KeyRevoked, data, 9, "NODS"),
+        (Wrong::KeySignatureExpired, data, 7, "6GJV"),
+        (Wrong::KeysMissing, data, 9, "NOKY"),
+        (Wrong::KeysSignedByZoneKey, data, 6, "EXRU"),
+        (Wrong::KeysUnsigned, data, 10, "EZDC"),
+        (Wrong::AlgorithmWrong, data, 6, "I74V"),
+        (Wrong::KeyUnknown, data, 6, "I74V"),
+        (Wrong::LabelsTooMany, data, 6, "I74V"),
+        (Wrong::SignatureBackwards, data, 25, "SGEB"),
+        (Wrong::SignatureExpired, data, 7, "YFJ2"),
+        (Wrong::SignatureFromTheFuture, data, 8, "UBBS"),
+        (Wrong::SignatureGarbled, data, 6, "I74V"),
+        (Wrong::SignerOther, data, 10, "JZAJ"),
+        (Wrong::TagWrong, data, 6, "I74V"),
+        (Wrong::TtlNotSigned, data, 6, "I74V"),
+        (Wrong::DataAltered, data, 6, "I74V"),
+        (Wrong::SignaturesMissing, data, 10, "JZAJ"),
+        (Wrong::AbsenceGap, absence, 12, "3WKM"),
+        (Wrong::AbsenceUnproved, absence, 12, "3WKM"),
+        (Wrong::AbsenceUnsigned, absence, 12, "3WKM"),
+        (Wrong::NextOutside, absence, 12, "3WKM"),
+        (Wrong::Nsec3OtherSalt, absence, 12, "3WKM"),
     ] {
         let mut trust = Trust::new(Some(wrong));
-        let got = trust.ask(text);
-        if got != (Got { rcode: FAILED, authentic: false, errors: vec![code] }) {
+        let (got, tags) = trust.ask_told(text);
+        let expected = Got { rcode: FAILED, authentic: false, errors: vec![code] };
+        if got != expected || tags != [tag] {
             let story = trust.driver.trace().render(Detail::Lines);
-            different.push(format!("{wrong:?}: expected {code}, got {got:?}\n{story}"));
+            different
+                .push(format!("{wrong:?}: expected {code} {tag}, got {got:?} {tags:?}\n{story}"));
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
-    for (wrong, code) in [(Wrong::DsUnknownAlgorithm, 1), (Wrong::Nsec3TooManyIterations, 27)] {
-        let got = Trust::new(Some(wrong)).ask("gone.bad.net. A");
+    for (wrong, code, tag) in
+        [(Wrong::DsUnknownAlgorithm, 1, "LSLC"), (Wrong::Nsec3TooManyIterations, 27, "N3IT")]
+    {
+        let (got, tags) = Trust::new(Some(wrong)).ask_told("gone.bad.net. A");
         let expected = Got { rcode: Rcode::NXDOMAIN, authentic: false, errors: vec![code] };
-        assert_eq!(got, expected, "{wrong:?}");
+        assert_eq!((got, tags), (expected, vec![tag.to_owned()]), "{wrong:?}");
     }
     assert_eq!(
         Trust::new(Some(Wrong::DsUnknownDigest)).ask(data),
@@ -309,8 +320,9 @@ fn servers_that_cannot_be_reached_are_told_from_those_that_are_silent() {
     trust.expect("www.net. A", FINE, true);
     let silent = address("192.0.2.3");
     trust.driver.upstreams_mut().world.servers.get_mut(&silent).unwrap().manner = Manner::Silent;
-    let got = trust.ask("www.bad.net. A");
+    let (got, tags) = trust.ask_told("www.bad.net. A");
     assert_eq!(got, Got { rcode: FAILED, authentic: false, errors: vec![22] });
+    assert_eq!(tags, ["P3CD"]);
     let gone = address("192.0.2.5");
     trust.driver.upstreams_mut().set_forger(Box::new(move |exchange| {
         let refusal =
@@ -319,6 +331,7 @@ fn servers_that_cannot_be_reached_are_told_from_those_that_are_silent() {
         is_gone.then(refusal).into_iter().collect()
     }));
     trust.driver.upstreams_mut().world.servers.remove(&gone);
-    let got = trust.ask("www.island.net. A");
+    let (got, tags) = trust.ask_told("www.island.net. A");
     assert_eq!(got, Got { rcode: FAILED, authentic: false, errors: vec![22, 23] });
+    assert_eq!(tags, ["P3CD", "NETE"]);
 }

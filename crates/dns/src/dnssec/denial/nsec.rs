@@ -129,11 +129,14 @@ impl<'a> Nsecs<'a> {
         if self.list.iter().any(|nsec| nsec.shows_empty(&name)) {
             return proven;
         }
-        // A wildcard without the type (RFC 4035 §3.1.3.4).
+        // A wildcard without the type (RFC 4035 §3.1.3.4), or with nothing at all: one that only has
+        // names below it stands in for others, too (RFC 4592 §2.2.2, §3.3.1).
         let denying = self.denying(&name).ok_or(DenialFault::Missing)?;
         let wildcard = NameKey::wildcard_below(denying.closest_encloser(&name));
-        match wildcard.and_then(|wildcard| self.at(&wildcard)) {
+        let wildcard = wildcard.ok_or(DenialFault::Missing)?;
+        match self.at(&wildcard) {
             Some(nsec) if nsec.lacks(rtype) => proven,
+            None if self.list.iter().any(|nsec| nsec.shows_empty(&wildcard)) => proven,
             _ => Err(DenialFault::Missing),
         }
     }

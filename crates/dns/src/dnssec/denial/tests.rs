@@ -76,6 +76,13 @@ fn empty_non_terminals_and_wildcards_without_data() {
     assert!(prove(Rtype::TXT).is_ok());
     assert!(prove(Rtype::A).is_err());
     assert!(prove_nxdomain(&zone, &[&wild, &b], &name("c.z"), &mut budget()).is_err());
+    // A wildcard that only has names below it (RFC 4592 §2.2.2).
+    let (empty, b) = (nsec("z", "a.*.z", APEX), nsec("b.z", "z", &[Rtype::A]));
+    let sets = [&empty, &b];
+    assert!(prove_no_data(&zone, &sets, &name("c.z"), Rtype::A, &mut budget()).is_ok());
+    assert!(prove_no_data(&zone, &[&b], &name("c.z"), Rtype::A, &mut budget()).is_err());
+    assert!(prove_no_data(&zone, &[&empty], &name("c.z"), Rtype::A, &mut budget()).is_err());
+    assert!(prove_nxdomain(&zone, &sets, &name("c.z"), &mut budget()).is_err());
 }
 
 #[test]

@@ -167,6 +167,12 @@ fn put_absence(
     let soa = reply.authority.iter().find(|signed| signed.set.rtype == Rtype::SOA);
     let minimum = soa.and_then(|soa| soa.set.rdatas.iter().next().and_then(SoaView::new));
     let ttl = soa.zip(minimum).map_or(0, |(soa, view)| soa.set.ttl.min(view.minimum()));
+    // Where the reply as a whole is not secure because of the aliases before the denial, the name at
+    // their end may still be: who asks for it gets that from its zone.
+    let is_secure = soa.is_some_and(|soa| soa.rank.is_secure());
+    if !reply.answer.is_empty() && is_secure && reply.rank.is_insecure() {
+        return;
+    }
     let rank = match reply.rank {
         Rank::OMIT => soa.map_or(first_rank(ctx), |soa| soa.rank),
         validated => validated,

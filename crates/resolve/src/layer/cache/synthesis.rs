@@ -231,6 +231,10 @@ fn by_nsec_chain<'r>(reader: &mut Reader<'r>, question: &Question<'_>) -> Option
         if !second.is_match && nsec.denies(&wildcard) {
             return denial(reader, true, &[first, second]);
         }
+        // A wildcard that only has names below it (RFC 4592 §2.2.2).
+        if !second.is_match && nsec.shows_empty(&wildcard) {
+            return denial(reader, false, &[first, second]);
+        }
     }
     Found::expansion(reader, question, &wildcard, Rtype::NSEC, first)
 }
@@ -388,6 +392,10 @@ fn expand<'r>(
     let mut usable = |rtype| reader.find(wildcard, rtype)?.records().filter(is_own);
     if let Some(records) = usable(rtype) {
         return Some((records, rtype));
+    }
+    // It has an NSEC of its own, which is what such a question asks for (RFC 4034 §4).
+    if rtype == Rtype::NSEC {
+        return None;
     }
     usable(Rtype::CNAME).map(|records| (records, Rtype::CNAME))
 }

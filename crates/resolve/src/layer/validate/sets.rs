@@ -158,7 +158,9 @@ fn unsigned(
         }
     }
     trace!(ctx, Validate, "no signature of {owner} {rtype}");
-    Err(Stop::Bogus(Verdict::SignaturesMissing))
+    let is_keys = rtype == Rtype::DNSKEY && ctx.query.rtype == Rtype::DNSKEY;
+    let verdict = if is_keys { Verdict::KeySignaturesMissing } else { Verdict::SignaturesMissing };
+    Err(Stop::Bogus(verdict))
 }
 
 /// Checks the sets of an answer section. Returns those that were made from wildcards.
