@@ -5,6 +5,7 @@
 //! possible (resets, continuations, settings).
 
 mod exchange;
+mod records;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use crate::limits::{
 use crate::logging::log;
 use crate::worker::Worker;
 use exchange::{Carrier, MEDIA_TYPE, carrier, failure, is_query, max_age, shown_headers};
+use records::OnePerRecord;
 
 /// Longest message (RFC 1035 §4.2.2 and RFC 8484 §6).
 const MESSAGE_BYTES_MAX: usize = dns::limits::MESSAGE_BYTES_MAX;
@@ -127,7 +129,8 @@ async fn serve(
     http.max_concurrent_streams(DOH_QUERIES_MAX)
         .max_header_list_size(DOH_HEADERS_MAX)
         .initial_window_size(MESSAGE_BYTES_MAX as u32);
-    let mut connection = timeout(worker.tls.handshake(), http.handshake(tls)).await??;
+    let mut connection =
+        timeout(worker.tls.handshake(), http.handshake(OnePerRecord::new(tls))).await??;
     let idle = worker.stream_limits().idle;
     // Queries under way on this connection.
     let busy = Rc::new(Cell::new(0_usize));

@@ -241,7 +241,12 @@ impl<'b> Composer<'b> {
     fn find(&self, hash: u32, suffix: &[u8]) -> Option<u16> {
         for probe in 0..PROBES_MAX {
             let slot = self.slots[(hash as usize).wrapping_add(probe) % SLOTS];
-            if slot != 0 && names_equal_in(self.out, slot as usize, suffix) {
+            if slot == 0 {
+                continue;
+            }
+            // Mostly it stands there in one piece, as it is.
+            let is_same = self.out.get(slot as usize..).is_some_and(|out| out.starts_with(suffix));
+            if is_same || names_equal_in(self.out, slot as usize, suffix) {
                 return Some(slot);
             }
         }
@@ -276,7 +281,14 @@ fn hash_label(hash: u64, label: &[u8]) -> u64 {
     };
     let (words, rest) = label.as_chunks::<8>();
     let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    mix(hash, rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+    let rest = match (label.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
+        (Some(last), ..) => u64::from_le_bytes(*last),
+        (None, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    mix(hash, rest)
 }
 
 #[cfg(test)]

@@ -179,8 +179,9 @@ pub const REQUESTS_PER_CLIENT_MAX: u32 = 1_000;
 /// With so many requests under way, more turns come at once, and a commit may wait for them …
 pub const COMMIT_BUSY_REQUESTS: usize = 16;
 /// … until so many entries are together: half of what a transaction costs is then shared by tens, and it
-/// still takes a fraction of a millisecond, which is what other writers have to wait …
-pub const COMMIT_ENTRIES: usize = 64;
+/// still takes a fraction of a millisecond, which is what other writers have to wait. The pages that it
+/// replaces lie idle until the commit after the next, so there should not be too many of them …
+pub const COMMIT_ENTRIES: usize = 32;
 /// … but no longer than this: other workers are to know at once what one has learnt.
 pub const COMMIT_DELAY: Duration = Duration::from_millis(1);
 /// Lines of trace that wait to be taken; the newest are dropped beyond that.

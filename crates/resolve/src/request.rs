@@ -195,6 +195,8 @@ pub struct Request {
     pub(crate) following: Option<RoundKey>,
     /// Its last round ended because nobody was left to ask.
     pub(crate) gave_up: bool,
+    /// The number of its question among the suspects, once it is known; zero before.
+    pub(crate) suspect: u64,
 }
 
 impl Request {

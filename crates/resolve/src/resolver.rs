@@ -189,7 +189,7 @@ impl Resolver {
         let Some(mut request) = self.take_in(now, client, wire) else { return };
         request.flags |= flags;
         if let Some(suspects) = &self.suspects
-            && suspects.is_condemned(number_of(&**suspects, &request))
+            && suspects.is_condemned(number_of(&**suspects, &mut request))
         {
             request.response.rcode = Rcode::REFUSED;
             request.response.add_extended_error(ExtendedErrorCode::PROHIBITED, "QRNT");
@@ -380,7 +380,7 @@ impl Resolver {
         step: impl FnOnce(Now, &mut Core, &mut LayerStack, &mut Request) -> Progress,
     ) {
         if let Some(suspects) = &self.suspects {
-            suspects.begin(number_of(&**suspects, &request));
+            suspects.begin(number_of(&**suspects, &mut request));
         }
         let (core, layers) = (&mut self.core, &mut self.layers);
         let progress = catch_unwind(AssertUnwindSafe(|| step(now, core, layers, &mut request)));
@@ -527,6 +527,10 @@ fn due(request: &Request) -> Mono {
 }
 
 /// The number of a request's question.
-fn number_of(suspects: &dyn Suspects, request: &Request) -> u64 {
-    question_number(suspects.key(), &request.question.name, request.question.rtype)
+fn number_of(suspects: &dyn Suspects, request: &mut Request) -> u64 {
+    if request.suspect == 0 {
+        let question = &request.question;
+        request.suspect = question_number(suspects.key(), &question.name, question.rtype);
+    }
+    request.suspect
 }

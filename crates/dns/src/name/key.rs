@@ -51,10 +51,7 @@ impl NameKey {
             else {
                 break;
             };
-            for (to, from) in place.iter_mut().zip(label) {
-                *to = from.to_ascii_lowercase();
-                is_plain &= *from > ESCAPE;
-            }
+            is_plain &= put_lower(place, label);
             *last = END;
             (rest, end) = (tail, start);
         }
@@ -162,6 +159,56 @@ impl NameKey {
     }
 }
 
+/// Copies a label in lower case; is there nothing in it that has to be escaped? Eight bytes at a time,
+/// the last of them again: most labels are short, and loops over single bytes cost more than the rest.
+#[inline]
+fn put_lower(to: &mut [u8], from: &[u8]) -> bool {
+    let mut is_plain = true;
+    let mut word = |bytes: &[u8; 8]| {
+        let word = u64::from_le_bytes(*bytes);
+        is_plain &= !has_special(word);
+        lower(word).to_le_bytes()
+    };
+    if let (Some(last_to), Some(last)) = (to.last_chunk_mut(), from.last_chunk()) {
+        *last_to = word(last);
+        for (to, from) in to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0) {
+            *to = word(from);
+        }
+        return is_plain;
+    }
+    // Letters fill it up.
+    let mut short = [b'a'; 8];
+    for (short, from) in short.iter_mut().zip(from) {
+        *short = *from;
+    }
+    let short = word(&short);
+    for (to, short) in to.iter_mut().zip(short) {
+        *to = short;
+    }
+    is_plain
+}
+
+/// One in each byte of a word.
+const ONES: u64 = u64::MAX / 0xff;
+/// The highest bit of each byte.
+const HIGHEST: u64 = ONES << 7;
+
+/// ASCII letters of a word in lower case. Sums of seven bits each do not run over into the next byte.
+#[inline]
+fn lower(word: u64) -> u64 {
+    let low = word & !HIGHEST;
+    let from_a = low + ONES * u64::from(0x80 - b'A');
+    let past_z = low + ONES * u64::from(0x7f - b'Z');
+    word | (from_a & !past_z & !word & HIGHEST) >> 2
+}
+
+/// Is a byte of a word [`END`] or [`ESCAPE`], which differ in the lowest bit?
+#[inline]
+fn has_special(word: u64) -> bool {
+    let halves = word & !ONES;
+    halves.wrapping_sub(ONES) & !halves & HIGHEST != 0
+}
+
 /// The first label of a name in wire form and what follows it; `None` at the root label.
 fn split_label(wire: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = wire.split_first().filter(|(length, _)| **length != 0)?;
@@ -211,6 +258,22 @@ mod tests {
                 .map(|wire| NameKey::of_checked_wire(wire).as_bytes().to_vec())
                 .collect();
             prop_assert_eq!(ancestors, suffixes);
+        }
+    }
+
+    #[test]
+    fn labels_of_each_length_with_each_byte_anywhere() {
+        for length in 1..=20 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut label = vec![b'Q'; length];
+                    label[at] = byte;
+                    let mut place = vec![0; length];
+                    let is_plain = put_lower(&mut place, &label);
+                    assert_eq!(place, label.to_ascii_lowercase(), "{length} {at} {byte}");
+                    assert_eq!(is_plain, byte > ESCAPE, "{length} {at} {byte}");
+                }
+            }
         }
     }
 

@@ -458,7 +458,9 @@ fn proxy_allowed(call: &Call<'_>, args: &Args) -> Answer {
             networks.iter().map(|(ip, length): &(IpAddr, u8)| format!("{ip}/{length}")).collect();
         return call.ok(shown);
     }
-    let texts = strings(&args.value(0))
+    let texts = (args.len() == 1)
+        .then(|| strings(&args.value(0)))
+        .flatten()
         .ok_or("net.proxy_allowed takes one parameter: a list of addresses or networks")?;
     let networks = texts
         .iter()
@@ -474,7 +476,9 @@ fn doh_headers(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() == 0 {
         return call.ok(call.host.doh_headers());
     }
-    let names = strings(&args.value(0))
+    let names = (args.len() == 1)
+        .then(|| strings(&args.value(0)))
+        .flatten()
         .ok_or("net.doh_headers takes one parameter: a list of header names")?;
     call.host.set_doh_headers(&names)?;
     Ok(MultiValue::new())

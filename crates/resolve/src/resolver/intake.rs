@@ -72,6 +72,7 @@ impl Resolver {
             trace: RequestTrace::default(),
             following: None,
             gave_up: false,
+            suspect: 0,
         });
         if !self.admit_client(&client) {
             self.core.counters.overload += 1;

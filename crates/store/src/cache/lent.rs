@@ -164,8 +164,13 @@ impl Cache {
 impl<'a> Reader<'a> {
     /// What is known about a type at a name, if it is alive. "No such name" is not looked for.
     pub fn find(&mut self, name: &NameKey, rtype: Rtype) -> Option<Lent<'a>> {
+        self.find_at(name.as_bytes(), rtype)
+    }
+
+    /// The same for the name with the key `at`.
+    pub fn find_at(&mut self, at: &[u8], rtype: Rtype) -> Option<Lent<'a>> {
         let slot = key::slot_of(rtype);
-        if !key::write_at(name.as_bytes(), slot, self.key) {
+        if !key::write_at(at, slot, self.key) {
             return None;
         }
         let value = self.kv.get(self.key)?;

@@ -24,14 +24,14 @@ impl<'a> Nsec<'a> {
         if set.rtype != Rtype::NSEC {
             return None;
         }
-        Nsec::new(zone, NameKey::of(&set.owner), set.rdatas.iter().next()?)
+        Nsec::new(zone.as_bytes(), NameKey::of(&set.owner), set.rdatas.iter().next()?)
     }
 
-    /// The same from owner and rdata.
-    pub fn new(zone: &NameKey, owner: NameKey, rdata: &'a [u8]) -> Option<Nsec<'a>> {
+    /// The same from the zone's key, owner and rdata.
+    pub fn new(zone: &[u8], owner: NameKey, rdata: &'a [u8]) -> Option<Nsec<'a>> {
         let view = NsecView::new(rdata)?;
         let next = view.next_key();
-        let is_inside = owner.is_at_or_below(zone) && next.is_at_or_below(zone);
+        let is_inside = owner.as_bytes().starts_with(zone) && next.as_bytes().starts_with(zone);
         is_inside.then_some(Nsec { owner, next, view })
     }
 

@@ -97,8 +97,7 @@ impl<'r> Found<'r> {
                 distinct.push(*link);
             }
         }
-        let zone = NameKey::below(question.zone_key, &[]);
-        let soa = reader.find(&zone, Rtype::SOA)?.records();
+        let soa = reader.find_at(question.zone_key, Rtype::SOA)?.records();
         let soa = soa.filter(|soa| soa.rank.is_secure())?;
         let minimum = SoaView::new(soa.first()?)?.minimum();
         let denial = Denial { soa, minimum };
@@ -203,9 +202,8 @@ fn is_proven(
 /// NSEC: the record at or before the name, and the one at or before the wildcard (RFC 4035 §5.4).
 fn by_nsec_chain<'r>(reader: &mut Reader<'r>, question: &Question<'_>) -> Option<Found<'r>> {
     let &Question { key: name, zone_key, rtype, .. } = question;
-    let zone = NameKey::below(zone_key, &[]);
     let of = |link: &Link<'r>| {
-        Nsec::new(&zone, NameKey::below(zone_key, link.place), link.records.first()?)
+        Nsec::new(zone_key, NameKey::below(zone_key, link.place), link.records.first()?)
     };
     let denial = |reader: &mut Reader<'r>, is_nxdomain, links: &[Link<'r>]| {
         Found::denial(reader, question, is_nxdomain, Rtype::NSEC, links)
