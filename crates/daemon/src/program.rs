@@ -118,6 +118,13 @@ impl Program {
         self.entered.notify_one();
     }
 
+    /// Tells the configuration how the import of a zone has ended.
+    pub(crate) fn zone_is_imported(&self, number: u64, result: &Result<u64, String>) {
+        self.interpreter.handle_imported(number, result);
+        self.worker().apply();
+        self.entered.notify_one();
+    }
+
     /// Runs a command: the text of the answer, or of the error.
     pub(crate) fn run_command(&self, command: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
         let answer = self.interpreter.eval_line(command);

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use mlua::{IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use crate::convert::{Answer, Args, Failure};
+use crate::flags::QueryFlag;
 use crate::host::Host;
 use crate::interpreter::budget::Budget;
 use crate::interpreter::call::Door;
@@ -123,6 +124,8 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>) -> mlua::Result<Table> {
     groups.raw_set("help", help(lua)?)?;
     groups.raw_set("constants", kres::constants(lua)?)?;
     groups.raw_set("log_groups", log::constants(lua)?)?;
+    let flags = QueryFlag::ALL.iter().map(|flag| flag.name());
+    groups.raw_set("flags", lua.create_sequence_from(flags)?)?;
     Ok(groups)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dns::Name;
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::data::Data;
@@ -52,6 +53,14 @@ impl Args {
         self.0.len()
     }
 
+    /// Refuses more arguments than there may be.
+    pub(crate) fn at_most(&self, count: usize, usage: &str) -> Result<(), Failure> {
+        match self.0.len() > count {
+            true => Err(usage.into()),
+            false => Ok(()),
+        }
+    }
+
     /// The argument, `nil` where there is none.
     pub(crate) fn value(&self, at: usize) -> Value {
         self.0.get(at).cloned().unwrap_or(Value::Nil)
@@ -98,6 +107,12 @@ impl Args {
     pub(crate) fn boolean(&self, at: usize) -> Option<bool> {
         self.0.get(at)?.as_boolean()
     }
+}
+
+/// A domain name as text, up to its first zero octet as strings of C go.
+pub(crate) fn name_of_text(text: &[u8]) -> Option<Name> {
+    let text = text.split(|octet| *octet == 0).next()?;
+    Name::from_text(text, &Name::root()).ok()
 }
 
 /// A number, or text that is one.

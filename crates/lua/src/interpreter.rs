@@ -14,7 +14,7 @@ use crate::bindings::{self, State};
 use crate::console::{Outcome, Session, SessionState};
 use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
 use crate::policy::LuaFunction;
-use crate::timers::Timers;
+use crate::timers::{IDS_TOGETHER, Over, Timers};
 use budget::{Budget, Kind};
 pub use budget::{CONFIGURATION_ANEW, CONFIGURATION_FIRST};
 use call::{Door, HookFunction};
@@ -29,7 +29,7 @@ mod queries;
 mod rules;
 
 /// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 23] = [
+const PRELUDE: [(&str, &str); 24] = [
     ("budget", include_str!("lua/budget.lua")),
     ("print", include_str!("lua/print.lua")),
     ("basics", include_str!("lua/basics.lua")),
@@ -50,6 +50,7 @@ const PRELUDE: [(&str, &str); 23] = [
     ("hints", include_str!("lua/hints.lua")),
     ("policy", include_str!("lua/policy.lua")),
     ("predict", include_str!("lua/predict.lua")),
+    ("older", include_str!("lua/older.lua")),
     ("help", include_str!("lua/help.lua")),
     ("control", include_str!("lua/control.lua")),
     ("sandbox", include_str!("lua/sandbox.lua")),
@@ -74,7 +75,7 @@ const CONTROL: &str = "contrl";
 
 /// How many timers fire in one turn, unless a tick of the budget ends it before; the rest waits for the
 /// next, after the network had its turn.
-const TIMERS_PER_TURN: usize = 1000;
+const TIMERS_PER_TURN: usize = 250;
 
 /// Why the interpreter could not do what the program asked.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +129,7 @@ impl Interpreter {
         });
         set_paths(&lua, state.host.as_ref())?;
         let raw = bindings::register(&lua, &state)?;
+        raw.raw_set("ids_together", IDS_TOGETHER)?;
         raw.raw_set("bundled", lua.create_table_from(BUNDLED)?)?;
         // SAFETY: the function keeps to the rules of those that LuaJIT calls; see there.
         let current_query = unsafe { lua.create_c_function(call::current_query)? };
@@ -266,8 +268,9 @@ impl Interpreter {
             let Some(id) = due else { break };
             let _run = self.state.budget.begin(Kind::Callback);
             self.enter(self.fire_timer.call::<()>(id));
-            if self.state.timers.borrow_mut().settle(id) {
-                self.enter(self.forget_timer.call::<()>(id));
+            let over = self.state.timers.borrow_mut().settle(id);
+            if let Some(over) = over {
+                self.enter(self.forget_timer.call::<()>((id, over == Over::All)));
             }
         }
     }
@@ -284,6 +287,17 @@ impl Interpreter {
         let _run = self.state.budget.begin(Kind::Callback);
         let packet = answer.map(|wire| self.lua.create_string(wire)).transpose();
         self.enter(packet.and_then(|packet| self.finish_query.call::<()>((id.0, packet))));
+    }
+
+    /// Tells Lua how the import of a zone has ended: how many sets were kept, or why none were.
+    pub fn handle_imported(&self, number: u64, result: &Result<u64, String>) {
+        let _run = self.state.budget.begin(Kind::Callback);
+        let (kept, fault) = match result {
+            Ok(kept) => (Some(*kept), None),
+            Err(fault) => (None, Some(fault.as_str())),
+        };
+        let tell = self.internals.get::<Function>("zone_imported");
+        self.enter(tell.and_then(|tell| tell.call::<()>((number, kept, fault))));
     }
 
     /// Tells Lua that trust anchors from a file that is only read are no longer what their zone

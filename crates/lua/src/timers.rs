@@ -13,6 +13,18 @@ struct Timer {
     interval: Option<u64>,
 }
 
+/// The prelude holds the callbacks of so many neighbouring ids together, and drops them together.
+pub(crate) const IDS_TOGETHER: u64 = 128;
+
+/// What is to be forgotten with a timer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Over {
+    /// Its callback.
+    Callback,
+    /// Those of all timers that it was held with: it was the last one of them.
+    All,
+}
+
 /// All timers by deadline. Ids count up and are never used twice, so that a stale one is unknown. Trees,
 /// since they grow a little at a time: a hash table of a million is moved as a whole.
 #[derive(Debug, Default)]
@@ -47,15 +59,16 @@ impl Timers {
         true
     }
 
-    /// Ends a timer. Returns whether it was live.
-    pub(crate) fn cancel(&mut self, id: u64) -> bool {
-        match self.timers.remove(&id) {
-            Some(timer) => {
-                self.order.remove(&(timer.deadline, id));
-                true
-            }
-            None => false,
-        }
+    /// Ends a timer; nothing if there is no such timer.
+    pub(crate) fn cancel(&mut self, id: u64) -> Option<Over> {
+        let timer = self.timers.remove(&id)?;
+        self.order.remove(&(timer.deadline, id));
+        let first = id - id % IDS_TOGETHER;
+        let others = first..first + IDS_TOGETHER;
+        // Ids that are still to come are held with it, too.
+        let next = self.last_id + 1;
+        let all = !others.contains(&next) && self.timers.range(others).next().is_none();
+        Some(if all { Over::All } else { Over::Callback })
     }
 
     /// Takes the earliest timer that is due at `now`. A repeating one is started again before its
@@ -67,28 +80,27 @@ impl Timers {
             return None;
         }
         self.order.pop_first();
-        if let Some(timer) = self.timers.get_mut(&id) {
-            match timer.interval {
-                Some(interval) => {
-                    // At least one millisecond ahead: a timer of interval 0 must not keep the loop
-                    // from everything else.
-                    timer.deadline = now.saturating_add(interval.max(1));
-                    self.order.insert((timer.deadline, id));
-                }
-                None => timer.deadline = u64::MAX,
+        let timer = self.timers.get_mut(&id)?;
+        match timer.interval {
+            Some(interval) => {
+                // At least one millisecond ahead: a timer of interval 0 must not keep the loop
+                // from everything else.
+                timer.deadline = now.saturating_add(interval.max(1));
+                self.order.insert((timer.deadline, id));
             }
+            None => timer.deadline = u64::MAX,
         }
         Some(id)
     }
 
-    /// Forgets a single timer that has fired and was not rescheduled. Returns whether it is gone.
-    pub(crate) fn settle(&mut self, id: u64) -> bool {
-        let over =
-            self.timers.get(&id).is_none_or(|timer| !self.order.contains(&(timer.deadline, id)));
-        if over {
-            self.timers.remove(&id);
+    /// Forgets a single timer that has fired and was not rescheduled; nothing if it goes on, or was
+    /// forgotten before.
+    pub(crate) fn settle(&mut self, id: u64) -> Option<Over> {
+        let timer = self.timers.get(&id)?;
+        match self.order.contains(&(timer.deadline, id)) {
+            true => None,
+            false => self.cancel(id),
         }
-        over
     }
 
     /// When the next timer is due.

@@ -5,6 +5,7 @@
 //! are secure; another one only if the caller accepts unsigned data.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use dns::canonical::canonical_rdatas;
 use dns::dnssec::crypto::digest;
@@ -68,15 +69,15 @@ pub struct ZoneImport {
     pub negative_ttl: u32,
 }
 
-/// Reads and checks a zone. `now`: seconds since 1970.
-pub fn read(
-    text: &[u8],
-    anchors: &TrustAnchors,
-    options: &ImportOptions,
-    now: u64,
-) -> Result<ZoneImport, ImportFault> {
-    let settings = zonefile::Settings::default();
-    let mut sets = zonefile::rrsets(text, &settings).map_err(ImportFault::Text)?;
+/// What is said of a zone by its SOA record.
+struct Apex {
+    origin: Name,
+    serial: u32,
+    negative_ttl: u32,
+}
+
+/// The apex among the sets of a text.
+fn apex(sets: &[Rrset], options: &ImportOptions) -> Result<Apex, ImportFault> {
     let soas: Vec<&Rrset> = sets.iter().filter(|set| set.rtype == Rtype::SOA).collect();
     let soa = match (&options.origin, soas.as_slice()) {
         (_, []) => return Err(ImportFault::NoSoa),
@@ -91,7 +92,26 @@ pub fn read(
         return Err(ImportFault::SeveralSoas);
     }
     let (serial, negative_ttl) = (first.serial(), soa.ttl.min(first.minimum()));
-    let origin = soa.owner.clone();
+    Ok(Apex { origin: soa.owner.clone(), serial, negative_ttl })
+}
+
+/// Whether a text is a zone at all: it can be read and has its SOA record.
+pub fn look(text: &[u8], options: &ImportOptions) -> Result<(), ImportFault> {
+    let settings = zonefile::Settings::default();
+    let sets = zonefile::rrsets(text, &settings).map_err(ImportFault::Text)?;
+    apex(&sets, options).map(|_| ())
+}
+
+/// Reads and checks a zone. `now`: seconds since 1970.
+pub fn read(
+    text: &[u8],
+    anchors: &TrustAnchors,
+    options: &ImportOptions,
+    now: u64,
+) -> Result<ZoneImport, ImportFault> {
+    let settings = zonefile::Settings::default();
+    let mut sets = zonefile::rrsets(text, &settings).map_err(ImportFault::Text)?;
+    let Apex { origin, serial, negative_ttl } = apex(&sets, options)?;
     sets.retain(|set| set.class == Class::IN && set.owner.is_at_or_below(&origin));
     sets.sort_by(|a, b| a.owner.cmp(&b.owner).then(a.rtype.0.cmp(&b.rtype.0)));
     if options.zonemd {
@@ -106,8 +126,18 @@ impl ZoneImport {
     /// Puts the zone into the cache. Returns how many sets it took; a store that fails keeps the
     /// rest out.
     pub fn keep(&self, cache: &mut Cache, now: u64) -> Result<usize, StoreError> {
+        self.keep_some(0..self.sets.len(), cache, now)
+    }
+
+    /// The same for some of the sets: all are too many for one turn.
+    pub fn keep_some(
+        &self,
+        some: Range<usize>,
+        cache: &mut Cache,
+        now: u64,
+    ) -> Result<usize, StoreError> {
         let mut kept = 0;
-        for signed in &self.sets {
+        for signed in self.sets.get(some).unwrap_or_default() {
             if signed.set.rtype.is_denial() && signed.rank.is_secure() {
                 cache.stash_link(now, &self.origin, signed, self.negative_ttl)?;
             }

@@ -97,7 +97,7 @@ const ROOMS: &[Room] = &[
         name: "lua",
         rooms: &["dns", "store", "resolve"],
         libraries: &["mlua", "libc", "smallvec", "slab", "hashbrown", "bitflags", "thiserror"],
-        tests: &["modules"],
+        tests: &["modules", "tikv-jemallocator"],
     },
     Room {
         name: "daemon",

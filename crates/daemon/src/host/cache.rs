@@ -1,17 +1,15 @@
 //! `cache`: opening, limits, counters, clearing.
 
 mod awaited;
+mod import;
 
 use std::cell::{Cell, RefCell};
-use std::fs::File;
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
 
 use dns::{Name, Rtype};
 use lua::host::{Cache, CacheRow, HostError, ZoneFile, without_number};
-use resolve::zone_import::{self, ImportOptions};
 use store::cache::entry::SignedSet;
 use store::cache::fleet::FleetSecret;
 use store::cache::{Listed, ListedKind, TtlBounds, key};
@@ -391,30 +389,9 @@ impl Cache for DaemonHost {
         self.keeper().with_cache(stash).ok_or(HostError::Busy)?.map_err(refused)
     }
 
-    fn cache_import_zone(&self, zone: &ZoneFile) -> Result<u64, HostError> {
+    fn cache_import_zone(&self, zone: &ZoneFile, number: u64) -> Result<(), HostError> {
         self.inspect(|_| ())?;
-        let text = read_zone(&zone.path).map_err(|source| HostError::System {
-            action: format!("'{}'", zone.path.display()),
-            source,
-        })?;
-        let anchors = self.worker.with_settings(|settings| settings.trust_anchors.clone());
-        let options = ImportOptions {
-            origin: zone.origin.clone(),
-            zonemd: zone.zonemd,
-            accept_unsigned: zone.accept_unsigned,
-        };
-        let now = self.worker.now().unix.seconds();
-        let import = zone_import::read(&text, &anchors, &options, now)
-            .map_err(|fault| HostError::refused(fault.to_string()))?;
-        let kept = self.with_cache(|cache| import.keep(cache, now))?.map_err(refused)?;
-        self.with_kv(|kv| {
-            let done = kv.flush();
-            kv.announce();
-            done
-        })?
-        .map_err(refused)?;
-        self.worker.change_resolver(resolve::Resolver::forget_answers);
-        Ok(kept as u64)
+        self.begin_import(zone, number)
     }
 
     fn cache_fssize(&self) -> Result<u64, HostError> {
@@ -426,18 +403,6 @@ impl Cache for DaemonHost {
             HostError::System { action: format!("file system of '{path}'"), source: errno.into() }
         })?;
         Ok(status.blocks() * status.fragment_size())
-    }
-}
-
-/// Zone files of this many octets are imported at most: twenty times the root's.
-const ZONE_BYTES_MAX: u64 = 64 << 20;
-
-fn read_zone(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let read = File::open(path)?.take(ZONE_BYTES_MAX + 1).read_to_end(&mut text)?;
-    match read as u64 > ZONE_BYTES_MAX {
-        true => Err(std::io::ErrorKind::FileTooLarge.into()),
-        false => Ok(text),
     }
 }
 

@@ -33,3 +33,4 @@ mod tls;
 mod tls_upstream;
 mod transcripts;
 mod udp;
+mod zone_import;

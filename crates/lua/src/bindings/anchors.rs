@@ -6,7 +6,7 @@ use dns::Name;
 use mlua::{MultiValue, Table, Value};
 
 use super::{Binding, Call};
-use crate::convert::{Answer, Args, Failure};
+use crate::convert::{Answer, Args, Failure, name_of_text};
 use crate::host::{AnchorKey, AnchorTunable, Bootstrap};
 
 pub(super) const BINDINGS: &[Binding] = &[
@@ -95,7 +95,11 @@ fn add(call: &Call<'_>, args: &Args) -> Answer {
 }
 
 fn name_of(value: &Value) -> Option<Name> {
-    Name::from_text(&value.as_string()?.as_bytes(), &Name::root()).ok()
+    match value {
+        Value::Integer(number) => name_of_text(number.to_string().as_bytes()),
+        Value::String(text) => name_of_text(&text.as_bytes()),
+        _ => None,
+    }
 }
 
 /// A name in wire form, which ends with the empty label, or as text.
@@ -133,7 +137,8 @@ fn get_insecure(call: &Call<'_>, _args: &Args) -> Answer {
 /// The negative ones first, then the others with their records.
 fn summary(call: &Call<'_>, args: &Args) -> Answer {
     let owner = match args.value(0) {
-        Value::Nil => None,
+        Value::Nil | Value::Boolean(false) => None,
+        Value::String(name) if name.as_bytes().is_empty() => Some(Name::root()),
         value => Some(wire_or_text(&value).ok_or("expected 'summary([string zonename])'")?),
     };
     let mut insecure = call.host.anchors_insecure();

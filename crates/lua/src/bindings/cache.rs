@@ -4,7 +4,7 @@ use dns::{Name, Rtype};
 use mlua::{MultiValue, Value};
 
 use super::{Binding, Call};
-use crate::convert::{Answer, Args, Failure};
+use crate::convert::{Answer, Args, Failure, name_of_text};
 use crate::host::ZoneFile;
 
 pub(super) const BINDINGS: &[Binding] = &[
@@ -146,7 +146,9 @@ fn max_ttl(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() == 0 {
         return call.ok(max);
     }
-    let ttl = args.number(0).ok_or("expected 'max_ttl(number ttl)'")?;
+    const USAGE: &str = "expected 'max_ttl(number ttl)'";
+    args.at_most(1, USAGE)?;
+    let ttl = args.number(0).ok_or(USAGE)?;
     if !(f64::from(min).max(1.0)..=TTL_MAX).contains(&ttl) {
         return Err("max_ttl must be larger than minimum TTL, and in range <1, 2147483647>".into());
     }
@@ -159,7 +161,9 @@ fn min_ttl(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() == 0 {
         return call.ok(min);
     }
-    let ttl = args.number(0).ok_or("expected 'min_ttl(number ttl)'")?;
+    const USAGE: &str = "expected 'min_ttl(number ttl)'";
+    args.at_most(1, USAGE)?;
+    let ttl = args.number(0).ok_or(USAGE)?;
     if !(0.0..=f64::from(max)).contains(&ttl) {
         return Err("min_ttl must be smaller than maximum TTL, and in range <0, 2147483647>".into());
     }
@@ -180,7 +184,7 @@ fn ns_tout(call: &Call<'_>, args: &Args) -> Answer {
 }
 
 fn checkpoint(call: &Call<'_>, args: &Args) -> Answer {
-    if !args.is_nil(0) && args.boolean(0) != Some(true) {
+    if args.len() > 0 && (args.len() > 1 || args.boolean(0) != Some(true)) {
         return Err("cache.checkpoint() takes no parameters or a true value".into());
     }
     call.host.cache_checkpoint(true)?;
@@ -221,7 +225,7 @@ fn clear_everything(call: &Call<'_>, _args: &Args) -> Answer {
 
 fn name(args: &Args) -> Result<Name, Failure> {
     args.bytes(0)
-        .and_then(|text| Name::from_text(&text, &Name::root()).ok())
+        .and_then(|text| name_of_text(&text))
         .ok_or_else(|| "incorrect name passed".into())
 }
 
@@ -254,7 +258,7 @@ fn closest_apex(call: &Call<'_>, args: &Args) -> Answer {
     call.ok((apex.to_string(), apex == name))
 }
 
-/// `import_zone(path, origin, zonemd, accept_unsigned)`: how many sets were kept.
+/// `import_zone(path, origin, zonemd, accept_unsigned)`: the number under which its end is told.
 fn import_zone(call: &Call<'_>, args: &Args) -> Answer {
     let path = args.text(0).ok_or("expected zone_import(path)")?;
     let origin = match args.value(1) {
@@ -270,5 +274,7 @@ fn import_zone(call: &Call<'_>, args: &Args) -> Answer {
         zonemd: args.boolean(2).unwrap_or(false),
         accept_unsigned: args.boolean(3).unwrap_or(false),
     };
-    call.ok(call.host.cache_import_zone(&zone)?)
+    let number = call.state.timers.borrow_mut().reserve_id();
+    call.host.cache_import_zone(&zone, number)?;
+    call.ok(number)
 }

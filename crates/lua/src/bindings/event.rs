@@ -5,6 +5,7 @@ use mlua::Value;
 use super::{Binding, Call};
 use crate::convert::{Answer, Args, Failure};
 use crate::host::FdWatch;
+use crate::timers::Over;
 
 pub(super) const BINDINGS: &[Binding] = &[
     Binding {
@@ -63,7 +64,12 @@ fn after(call: &Call<'_>, args: &Args) -> Answer {
         return Err(USAGE.into());
     }
     let deadline = call.host.now_ms().saturating_add(delay);
-    call.ok(call.state.timers.borrow_mut().start(deadline, None).ok_or(TOO_MANY)?)
+    start(call, deadline, None)
+}
+
+/// The id of a new event.
+fn start(call: &Call<'_>, deadline: u64, interval: Option<u64>) -> Answer {
+    call.ok(call.state.timers.borrow_mut().start(deadline, interval).ok_or(TOO_MANY)?)
 }
 
 fn recurrent(call: &Call<'_>, args: &Args) -> Answer {
@@ -73,8 +79,7 @@ fn recurrent(call: &Call<'_>, args: &Args) -> Answer {
     if interval == 0 || !matches!(args.value(1), Value::Function(_)) {
         return Err(USAGE.into());
     }
-    let now = call.host.now_ms();
-    call.ok(call.state.timers.borrow_mut().start(now, Some(interval)).ok_or(TOO_MANY)?)
+    start(call, call.host.now_ms(), Some(interval))
 }
 
 /// An id as Lua holds it.
@@ -89,9 +94,11 @@ fn reschedule(call: &Call<'_>, args: &Args) -> Answer {
     call.ok(call.state.timers.borrow_mut().reschedule(id, deadline))
 }
 
+/// `cancel(id)`: whether there was such a timer, and whether all that it was held with are over.
 fn cancel(call: &Call<'_>, args: &Args) -> Answer {
     let id = id(args, "expected 'cancel(number event)'")?;
-    call.ok(call.state.timers.borrow_mut().cancel(id))
+    let over = call.state.timers.borrow_mut().cancel(id);
+    call.ok((over.is_some(), over == Some(Over::All)))
 }
 
 /// `socket(fd, function)`: the id of the event, and that of the watch.

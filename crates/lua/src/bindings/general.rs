@@ -1,11 +1,11 @@
 //! `hostname`, `package_version`, `user`, `quit`, `tojson`, `fromjson`, `resolve`, `map`.
 
-use dns::{Class, Name, Rtype};
+use dns::{Class, Rtype};
 use mlua::{MultiValue, Table, Value};
 
 use super::settings::flag_of;
 use super::{Binding, Call};
-use crate::convert::{Answer, Args, Failure, from_data, to_data};
+use crate::convert::{Answer, Args, Failure, from_data, name_of_text, to_data};
 use crate::data::Data;
 use crate::flags::QueryFlags;
 use crate::host::{QueryId, ResolveQuery};
@@ -108,7 +108,8 @@ fn quit(call: &Call<'_>, _args: &Args) -> Answer {
 }
 
 fn tojson(call: &Call<'_>, args: &Args) -> Answer {
-    let json = to_json(&to_data(&args.value(0))?);
+    // The last one counts.
+    let json = to_json(&to_data(&args.value(args.len().saturating_sub(1)))?);
     call.ok(call.lua.create_string(json)?)
 }
 
@@ -123,7 +124,7 @@ fn fromjson(call: &Call<'_>, args: &Args) -> Answer {
 fn resolve(call: &Call<'_>, args: &Args) -> Answer {
     let shown = args.text(0).unwrap_or_else(|| "nil".into());
     let name = match args.value(0) {
-        Value::String(text) => Name::from_text(&text.as_bytes(), &Name::root()).ok(),
+        Value::String(text) => name_of_text(&text.as_bytes()),
         _ => None,
     };
     let name = name.ok_or_else(|| {

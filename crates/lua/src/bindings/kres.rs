@@ -6,7 +6,7 @@ use dns::{Name, Rtype};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::{Binding, Call};
-use crate::convert::{Answer, Args};
+use crate::convert::{Answer, Args, name_of_text};
 
 pub(crate) mod packet;
 
@@ -169,12 +169,12 @@ pub(super) fn constants(lua: &Lua) -> mlua::Result<Table> {
 
 fn str2dname(call: &Call<'_>, args: &Args) -> Answer {
     let Value::String(text) = args.value(0) else { return Ok(MultiValue::new()) };
-    match Name::from_text(&text.as_bytes(), &Name::root()) {
-        Ok(name) => {
+    match name_of_text(&text.as_bytes()) {
+        Some(name) => {
             // Lower case: rules and the store compare octets.
             call.ok(call.lua.create_string(name.to_lowercase().as_wire())?)
         }
-        Err(_) => call.ok(Value::Nil),
+        None => call.ok(Value::Nil),
     }
 }
 

@@ -87,8 +87,8 @@ fn groups(call: &Call<'_>, args: &Args) -> Answer {
         let usage = "takes a table of string groups as parameter or nothing";
         let table = args.table(0).ok_or(usage)?;
         let mut wanted = Vec::new();
-        for item in table.sequence_values::<Value>() {
-            let Value::String(name) = item? else { return Err(usage.into()) };
+        for pair in table.pairs::<Value, Value>() {
+            let Value::String(name) = pair?.1 else { return Err(usage.into()) };
             let name = name.to_string_lossy();
             wanted.push(find_tag(&name).ok_or_else(|| format!("unknown log group '{name}'"))?);
         }

@@ -164,6 +164,9 @@ fn listen(call: &Call<'_>, args: &Args) -> Answer {
     });
     let mut texts = Vec::new();
     collect_addresses(&args.value(0), LISTEN_DEPTH_MAX, &mut texts)?;
+    if texts.is_empty() && args.table(0).is_some_and(|table| !table.is_empty()) {
+        return Err("net.listen: expected an address or a list of addresses".into());
+    }
     let wanted = texts
         .iter()
         .map(|text| {
@@ -279,24 +282,23 @@ fn listen_address(
 
 fn close(call: &Call<'_>, args: &Args) -> Answer {
     const USAGE: &str = "expected 'close(string addr, [number port])'";
-    let Value::String(address) = args.value(0) else { return Err(USAGE.into()) };
-    if args.len() > 2 {
-        return Err(USAGE.into());
-    }
+    args.at_most(2, USAGE)?;
+    let text = args.text(0).ok_or(USAGE)?;
     let port = match args.value(1) {
         Value::Nil => None,
         value => Some(number_of(&value).and_then(port_of).ok_or(USAGE)?),
     };
-    let text = address.to_string_lossy();
     let address = if text.contains('/') {
-        ListenAddress::Unix(PathBuf::from(&*text))
+        ListenAddress::Unix(PathBuf::from(&text))
     } else {
         match parse_ip(call.host, &text) {
             Some((ip, scope)) => ListenAddress::Ip(socket(ip, port.unwrap_or(0), scope)),
             None => ListenAddress::Interface(text.clone()),
         }
     };
-    call.ok(call.host.close(&address, port))
+    let closed = call.host.close(&address, port);
+    // Without a port nothing is left at the address in any case.
+    call.ok(closed || port.is_none())
 }
 
 fn list(call: &Call<'_>, _args: &Args) -> Answer {
@@ -379,7 +381,7 @@ fn bufsize(call: &Call<'_>, args: &Args) -> Answer {
 
 fn tcp_pipeline(call: &Call<'_>, args: &Args) -> Answer {
     if let Some(number) = args.number(0) {
-        let limit = port_of(number).ok_or("tcp_pipeline must be within <0, 65535>")?;
+        let limit = port_of(number.trunc()).ok_or("tcp_pipeline must be within <0, 65535>")?;
         call.host.set_tcp_pipeline(limit)?;
     }
     call.ok(call.host.tcp_pipeline())
@@ -388,6 +390,7 @@ fn tcp_pipeline(call: &Call<'_>, args: &Args) -> Answer {
 /// Reads a time in milliseconds; the largest is a day, longer ones are slips of the unit.
 fn milliseconds(args: &Args, what: &str) -> Result<u64, Failure> {
     const DAY_MS: f64 = 86_400_000.0;
+    args.at_most(1, &format!("{what} takes one parameter, a number of milliseconds"))?;
     match args.number(0) {
         Some(number) if (1.0..=DAY_MS).contains(&number) => Ok(number as u64),
         _ => Err(format!("{what} parameter has to be positive number").into()),
@@ -417,6 +420,7 @@ fn outgoing_v4(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() == 0 {
         return call.ok(call.host.outgoing_v4().map(|ip| ip.to_string()));
     }
+    args.at_most(1, OUTGOING_USAGE)?;
     let address = match args.value(0) {
         Value::Nil => None,
         Value::String(text) => Some(text.to_string_lossy().parse().map_err(|_| OUTGOING_FAULT)?),
@@ -430,6 +434,7 @@ fn outgoing_v6(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() == 0 {
         return call.ok(call.host.outgoing_v6().map(|ip| ip.to_string()));
     }
+    args.at_most(1, OUTGOING_USAGE)?;
     let address = match args.value(0) {
         Value::Nil => None,
         Value::String(text) => Some(text.to_string_lossy().parse().map_err(|_| OUTGOING_FAULT)?),
@@ -458,10 +463,9 @@ fn proxy_allowed(call: &Call<'_>, args: &Args) -> Answer {
             networks.iter().map(|(ip, length): &(IpAddr, u8)| format!("{ip}/{length}")).collect();
         return call.ok(shown);
     }
-    let texts = (args.len() == 1)
-        .then(|| strings(&args.value(0)))
-        .flatten()
-        .ok_or("net.proxy_allowed takes one parameter: a list of addresses or networks")?;
+    const USAGE: &str = "net.proxy_allowed takes one parameter: a list of addresses or networks";
+    args.at_most(1, USAGE)?;
+    let texts = strings(&args.value(0)).ok_or(USAGE)?;
     let networks = texts
         .iter()
         .map(|text| {
@@ -476,10 +480,9 @@ fn doh_headers(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() == 0 {
         return call.ok(call.host.doh_headers());
     }
-    let names = (args.len() == 1)
-        .then(|| strings(&args.value(0)))
-        .flatten()
-        .ok_or("net.doh_headers takes one parameter: a list of header names")?;
+    const USAGE: &str = "net.doh_headers takes one parameter: a list of header names";
+    args.at_most(1, USAGE)?;
+    let names = strings(&args.value(0)).ok_or(USAGE)?;
     call.host.set_doh_headers(&names)?;
     Ok(MultiValue::new())
 }

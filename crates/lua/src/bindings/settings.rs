@@ -43,7 +43,7 @@ pub(super) const BINDINGS: &[Binding] = &[
 const ROOT_ADDRESSES_MAX: usize = 64;
 
 fn mode(call: &Call<'_>, args: &Args) -> Answer {
-    if args.is_nil(0) {
+    if args.is_nil(0) || args.boolean(0) == Some(false) {
         return call.ok(call.host.mode().name());
     }
     let name = args.text(0).unwrap_or_default();
@@ -65,7 +65,7 @@ pub(super) fn flag_of(name: &str) -> Result<QueryFlag, Failure> {
 
 fn option(call: &Call<'_>, args: &Args) -> Answer {
     let name = args.text(0).ok_or("expected 'option(string name, [boolean value])'")?;
-    let flag = flag_of(&name)?;
+    let flag = flag_of(&name.to_ascii_uppercase())?;
     match args.value(1) {
         Value::Nil => {}
         Value::Boolean(on) => call.host.set_flag(flag, on),

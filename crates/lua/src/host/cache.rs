@@ -75,8 +75,10 @@ pub trait Cache {
     /// Puts a set of records into the cache, as if it had just come with this rank. Returns whether
     /// it was taken: not if what is there is trusted more, or if such sets are not kept.
     fn cache_insert(&self, set: &SignedSet) -> Result<bool, HostError>;
-    /// Checks a zone and puts it into the cache. Returns how many sets it took.
-    fn cache_import_zone(&self, zone: &ZoneFile) -> Result<u64, HostError>;
+    /// Begins to check a zone and to put it into the cache, a little at a time. A file that is not
+    /// there, and a short one that is no zone, is refused at once; all else is told by
+    /// [`crate::Interpreter::handle_imported`] with this number.
+    fn cache_import_zone(&self, zone: &ZoneFile, number: u64) -> Result<(), HostError>;
     /// The size in octets of the file system that holds the cache.
     fn cache_fssize(&self) -> Result<u64, HostError>;
 }

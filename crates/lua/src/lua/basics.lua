@@ -21,7 +21,9 @@ for _, name in ipairs { 'log_level', 'log_target', 'log_groups' } do
 	G[name] = M.wrap(raw._log[name])
 end
 G.mode = M.wrap(raw._settings.mode, M.refuse)
-local option = M.wrap(raw._settings.option, M.refuse)
+local option = M.wrap(raw._settings.option, function (text)
+	M.refuse(text, true)
+end)
 function G.option(name, value)
 	if value ~= nil and type(value) ~= 'boolean' then
 		M.panic('invalid option value: ' .. tostring(value))

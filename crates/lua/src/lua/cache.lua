@@ -8,17 +8,44 @@ G.cache = cache
 
 local current = M.wrap(raw.cache.current)
 local clear_everything = M.wrap(raw.cache.clear_everything)
+cache.clear_everything = clear_everything
 local clear_name = M.wrap(raw.cache.clear_name)
 local clear_subtree = M.wrap(raw.cache.clear_subtree)
 local closest_apex = M.wrap(raw.cache.closest_apex)
 
--- A zone file into the cache; see the module prefill.
+-- Zone files into the cache. That takes its time, which clients do not wait for: what is wrong at first
+-- sight is raised at once, and `done(kept, fault)` is told in the end how many sets were kept, or why none.
 local import_zone = M.wrap(raw.cache.import_zone, M.panic)
+local importing = {}
+
+function M.import_zone(done, path, ...)
+	importing[import_zone(path, ...)] = done
+end
+
+-- For the program: an import is over.
+function M.zone_imported(number, kept, fault)
+	local done = importing[number]
+	importing[number] = nil
+	M.begin_run('callback')
+	local ok, err = M.xpcall(done, M.explain, kept, fault)
+	if not ok then
+		M.log('SYSTEM', 'err', 'error: ' .. M.describe(err))
+	end
+end
+
+-- As the module prefill does it. Returns true when it has begun; the log tells how it ended.
 function cache.zone_import(path)
 	if type(path) ~= 'string' then
 		M.fail("expected 'cache.zone_import(path to a zone file)'")
 	end
-	return import_zone(path) >= 0
+	M.import_zone(function (kept, fault)
+		if kept then
+			M.log('CACHE', 'notice', string.format("zone file '%s': %d sets imported", path, kept))
+		else
+			M.log('CACHE', 'err', string.format("zone file '%s': %s", path, fault))
+		end
+	end, path)
+	return true
 end
 
 local CHUNK_SIZE = 100

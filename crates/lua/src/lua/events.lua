@@ -6,12 +6,58 @@ local after, recurrent = M.wrap(raw.event.after), M.wrap(raw.event.recurrent)
 local reschedule, cancel = M.wrap(raw.event.reschedule), M.wrap(raw.event.cancel)
 local socket, unwatch = M.wrap(raw.event.socket), M.wrap(raw.event.unwatch)
 
--- Callbacks of timers, by event, spread over many tables: one of a million entries would be copied as a
--- whole when it grows, and looked through as a whole when memory is collected.
-local SPREAD = 1024
-local callbacks = {}
-for i = 0, SPREAD - 1 do
-	callbacks[i] = {}
+-- Callbacks of timers, each in a function that holds it. Tables that change while LuaJIT marks what is in
+-- use are looked through once more at the end of it, all in one go; with a million callbacks in tables that
+-- stops everything for longer than clients like to wait. What a function holds is not. The functions of
+-- neighbouring ids are made together and dropped together, so that their table does not change.
+local TOGETHER = raw.ids_together
+local function new_holder()
+	local held
+	return function (set, callback)
+		if not set then
+			return held
+		end
+		held = callback
+	end
+end
+local holders, newest = {}, nil
+local function is_empty(among)
+	for i = 0, TOGETHER - 1 do
+		if among[i]() then
+			return false
+		end
+	end
+	return true
+end
+local function hold(id, callback)
+	local first, at = math.floor(id / TOGETHER), id % TOGETHER
+	local among = holders[first]
+	if not among then
+		-- The last ids may have gone to events that are no timers.
+		if newest and holders[newest] and is_empty(holders[newest]) then
+			holders[newest] = nil
+		end
+		among, newest = {}, first
+		for i = 0, TOGETHER - 1 do
+			among[i] = new_holder()
+		end
+		holders[first] = among
+	end
+	among[at](true, callback)
+	return id
+end
+local function held(id)
+	local among = holders[math.floor(id / TOGETHER)]
+	return among and among[id % TOGETHER]()
+end
+local function forget(id, all)
+	local first = math.floor(id / TOGETHER)
+	local among = holders[first]
+	if all then
+		holders[first] = nil
+	elseif among then
+		among[id % TOGETHER](true, nil)
+	end
 end
 local watches = {}    -- watch of the program, by event
 local watched = {}    -- { event, callback }, by watch
@@ -20,15 +66,11 @@ local event = {}
 G.event = event
 
 function event.after(ms, callback)
-	local id = after(ms, callback)
-	callbacks[id % SPREAD][id] = callback
-	return id
+	return hold(after(ms, callback), callback)
 end
 
 function event.recurrent(ms, callback)
-	local id = recurrent(ms, callback)
-	callbacks[id % SPREAD][id] = callback
-	return id
+	return hold(recurrent(ms, callback), callback)
 end
 
 event.reschedule = reschedule
@@ -39,12 +81,11 @@ function event.cancel(id)
 		watches[id], watched[watch] = nil, nil
 		return unwatch(watch)
 	end
-	-- What is no id the program refuses.
-	local among = type(id) == 'number' and callbacks[id % SPREAD]
-	if among then
-		among[id] = nil
+	local was, all = cancel(id)
+	if was then
+		forget(math.floor(tonumber(id)), all)
 	end
-	return cancel(id)
+	return was
 end
 
 function event.socket(fd, callback)
@@ -69,16 +110,14 @@ end
 
 -- For the program: the timer `id` is due.
 function M.fire_timer(id)
-	local callback = callbacks[id % SPREAD][id]
+	local callback = held(id)
 	if callback then
 		run(id, callback)
 	end
 end
 
--- For the program: the timer `id` is over.
-function M.forget_timer(id)
-	callbacks[id % SPREAD][id] = nil
-end
+-- For the program: the timer `id` is over, and with `all` everything that it was held with.
+M.forget_timer = forget
 
 -- For the program: a watched descriptor is readable (status 0) or broken (negative).
 function M.fire_watch(watch, status, events)

@@ -90,19 +90,28 @@ function functions.kr_pkt_make_auth_header(packet)
 end
 
 -- Imports a zone file, as the module prefill does: { zone_file, origin, zonemd, downgrade, cb,
--- cb_param }. 0, or -1 for one that is not accepted; `cb(state, param)` is called afterwards.
-local import_zone = M.wrap(raw.cache.import_zone, M.panic)
+-- cb_param }. 0 when it has begun, -1 for one that is refused at once; `cb(state, param)` is called in the
+-- end, with a state below 0 if it went wrong.
 function functions.zi_zone_import(config)
 	local path = config.zone_file
-	local ok, result = pcall(import_zone, type(path) == 'cdata' and ffi.string(path) or path,
+	if type(path) == 'cdata' then
+		path = ffi.string(path)
+	end
+	local function done(kept, fault)
+		if kept then
+			M.log('PREFILL', 'info', string.format("zone file '%s': %d sets imported", path, kept))
+		else
+			M.log('PREFILL', 'err', string.format("zone file '%s': %s", path, fault))
+		end
+		if config.cb then
+			config.cb(kept and 0 or -1, config.cb_param)
+		end
+	end
+	local ok, fault = pcall(M.import_zone, done, path,
 		config.origin and G.kres.str2dname(config.origin), config.zonemd, config.downgrade)
 	if not ok then
-		M.log('PREFILL', 'err', string.format("zone file '%s': %s", path, result))
+		M.log('PREFILL', 'err', string.format("zone file '%s': %s", path, fault))
 		return -1
-	end
-	M.log('PREFILL', 'info', string.format("zone file '%s': %d sets imported", path, result))
-	if config.cb then
-		G.event.after(0, function () config.cb(0, config.cb_param) end)
 	end
 	return 0
 end

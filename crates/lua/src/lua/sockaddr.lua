@@ -13,7 +13,6 @@ int inet_pton(int family, const char *text, void *octets);
 ]]
 local library = ffi.C
 local sockaddr, pointer = ffi.typeof('struct sockaddr'), ffi.typeof('struct sockaddr *')
-G.kres.sockaddr_t = sockaddr
 
 -- By family: where the octets of the address begin in `sa_data`, behind the port, how many there are,
 -- and how long the whole structure is.
@@ -29,6 +28,12 @@ local function layout(address)
 		M.refuse('expected a struct sockaddr')
 	end
 	return families[address.sa_family]
+end
+
+-- An address as scripts are given it.
+function G.kres.sockaddr_t(address)
+	layout(address)
+	return address
 end
 
 local methods = {}

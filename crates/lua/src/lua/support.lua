@@ -32,12 +32,13 @@ function M.panic(text)
 	error('ERROR: ' .. text, 0)
 end
 
--- What checks of arguments refuse: "file:line: …", the line of the caller.
-function M.refuse(text)
+-- What checks of arguments refuse: "file:line: …", the line of the caller; `only_in_files`: not for what
+-- was typed into a console.
+function M.refuse(text, only_in_files)
 	local level = 2
 	while true do
 		local info = debug.getinfo(level, 'Sl')
-		if not info then
+		if not info or only_in_files and info.source:find('^[^@=]') then
 			error(text, 0)
 		elseif info.currentline > 0 and not info.short_src:find('^kres/') then
 			error(info.short_src .. ':' .. info.currentline .. ': ' .. text, 0)

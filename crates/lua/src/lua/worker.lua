@@ -24,8 +24,9 @@ end
 -- tasks move to a controller of that library, which in turn is driven by the same timers.
 
 local SLEEP, MOVE = {}, {}
-local tasks = setmetatable({}, { __mode = 'k' })
-local starting, start_event = {}, nil
+local running           -- the task that runs on our own timers
+local starting          -- a list of tasks that have not run yet: { task, after }
+local start_event
 local controller
 
 local function cqueues()
@@ -86,17 +87,17 @@ setmetatable(worker, {
 -- Runs a task until it sleeps, moves or ends.
 local function resume(task, ...)
 	if cqueues() then
-		tasks[task] = nil
 		start_controller():attach(task)
 		return kick_controller()
 	end
 	M.begin_run('callback')
+	running = task
 	local ok, wish, seconds = M.resume(task, ...)
+	running = nil
 	if not ok then
-		tasks[task] = nil
 		report(debug.traceback(task, M.describe(wish)))
 	elseif coroutine.status(task) == 'dead' then
-		tasks[task] = nil
+		return
 	elseif wish == SLEEP then
 		G.event.after(math.ceil(seconds * 1000), function ()
 			return resume(task)
@@ -104,19 +105,23 @@ local function resume(task, ...)
 	elseif wish == MOVE then
 		return resume(task)
 	else
-		tasks[task] = nil
 		report('a coroutine yielded without worker.sleep(), it will not be resumed')
 	end
 end
 
 -- Those started last run first, so many in a turn that the process goes on with its other work.
-local STARTS_PER_TURN = 500
+local STARTS_PER_TURN = 250
 local function start_some()
 	start_event = nil
-	for _ = 1, math.min(#starting, STARTS_PER_TURN) do
-		resume(table.remove(starting))
+	for _ = 1, STARTS_PER_TURN do
+		local first = starting
+		if not first then
+			return
+		end
+		starting = first.after
+		resume(first.task)
 	end
-	if #starting > 0 then
+	if starting then
 		start_event = start_event or G.event.after(0, start_some)
 	end
 end
@@ -129,9 +134,7 @@ function worker.coroutine(fn)
 		start_controller():wrap(fn)
 		return kick_controller()
 	end
-	local task = coroutine.create(fn)
-	tasks[task] = true
-	starting[#starting + 1] = task
+	starting = { task = coroutine.create(fn), after = starting }
 	start_event = start_event or G.event.after(0, start_some)
 end
 
@@ -142,7 +145,7 @@ function worker.sleep(timeout)
 		M.refuse('expected worker.sleep(number seconds)')
 	end
 	local task = coroutine.running()
-	if task and tasks[task] then
+	if task and task == running then
 		coroutine.yield(SLEEP, seconds)
 	elseif cqueues() and cqueues().running() then
 		cqueues().sleep(seconds)
@@ -160,7 +163,7 @@ local function finish_require(ok, ...)
 		error((...), 0)
 	end
 	local task = coroutine.running()
-	if depth == 0 and task and tasks[task] and cqueues() then
+	if depth == 0 and task and task == running and cqueues() then
 		coroutine.yield(MOVE)
 	end
 	return ...
@@ -178,7 +181,7 @@ end
 
 local start_query = M.wrap(raw._general.resolve, function (text)
 	-- An unknown flag is a slip in an argument.
-	return (text:find("^'struct ") and M.refuse or M.panic)(text)
+	return (text:find("^'struct ") and M.refuse or M.panic)(text, true)
 end)
 local waiting = {}
 
@@ -188,6 +191,8 @@ local function flag_list(options)
 		return {}
 	elseif type(options) == 'string' then
 		return { options }
+	elseif M.names_of_flags(options) then
+		return M.names_of_flags(options)
 	elseif type(options) ~= 'table' then
 		M.panic('expected options as a string or a list of strings')
 	end
@@ -230,7 +235,9 @@ G.resolve = worker.resolve
 
 -- A prepared query, started as it is.
 function worker.resolve_pkt(pkt, options, finish, init)
-	if not M.packet_content(pkt) or not pkt:qname() then
+	if not M.packet_content(pkt) then
+		return false
+	elseif not pkt:qname() then
 		M.panic('worker.resolve_pkt(): expected a packet with a question')
 	end
 	return start(pkt:towire(), G.kres.dname2str(pkt:qname()), pkt:qtype(), pkt:qclass(), options,

@@ -1,6 +1,6 @@
 //! Order, repetition, rescheduling and the ends of timers.
 
-use super::Timers;
+use super::{IDS_TOGETHER, Over, Timers};
 
 fn due(timers: &mut Timers, now: u64) -> Vec<u64> {
     std::iter::from_fn(|| timers.take_due(now)).collect()
@@ -24,8 +24,8 @@ fn a_single_timer_is_gone_after_its_callback() {
     let mut timers = Timers::default();
     let id = timers.start(1, None).unwrap();
     assert_eq!(due(&mut timers, 1), [id]);
-    assert!(timers.settle(id));
-    assert!(!timers.cancel(id));
+    assert_eq!(timers.settle(id), Some(Over::Callback));
+    assert_eq!(timers.cancel(id), None);
     assert!(!timers.reschedule(id, 5));
 }
 
@@ -35,10 +35,10 @@ fn a_single_timer_lives_on_when_its_callback_reschedules_it() {
     let id = timers.start(1, None).unwrap();
     assert_eq!(due(&mut timers, 1), [id]);
     assert!(timers.reschedule(id, 7));
-    assert!(!timers.settle(id));
+    assert_eq!(timers.settle(id), None);
     assert_eq!(timers.next_deadline(), Some(7));
     assert_eq!(due(&mut timers, 7), [id]);
-    assert!(timers.settle(id));
+    assert_eq!(timers.settle(id), Some(Over::Callback));
 }
 
 #[test]
@@ -46,11 +46,11 @@ fn a_repeating_timer_keeps_its_period_and_never_spins() {
     let mut timers = Timers::default();
     let id = timers.start(0, Some(0)).unwrap();
     assert_eq!(due(&mut timers, 0), [id]);
-    assert!(!timers.settle(id));
+    assert_eq!(timers.settle(id), None);
     assert_eq!(due(&mut timers, 0), []);
     assert_eq!(due(&mut timers, 1), [id]);
-    assert!(timers.cancel(id));
-    assert!(timers.settle(id));
+    assert_eq!(timers.cancel(id), Some(Over::Callback));
+    assert_eq!(timers.settle(id), None);
     assert_eq!(timers.next_deadline(), None);
 }
 
@@ -62,4 +62,31 @@ fn ids_are_never_used_twice() {
     let other = timers.reserve_id();
     let second = timers.start(1, None).unwrap();
     assert!(first < other && other < second);
+}
+
+#[test]
+fn the_last_timer_of_those_that_are_held_together_tells_so() {
+    let mut timers = Timers::default();
+    // Ids begin with 1, so the first ones are one fewer.
+    let ids: Vec<u64> = (0..IDS_TOGETHER).map(|_| timers.start(5, None).unwrap()).collect();
+    let (last, others) = ids[..ids.len() - 1].split_last().unwrap();
+    for id in others {
+        assert_eq!(timers.cancel(*id), Some(Over::Callback), "{id}");
+    }
+    assert_eq!(timers.cancel(*last), Some(Over::All));
+    // More are to come that are held with this one.
+    assert_eq!(timers.cancel(IDS_TOGETHER), Some(Over::Callback));
+    assert_eq!(timers.cancel(IDS_TOGETHER), None);
+}
+
+#[test]
+fn timers_one_after_the_other_leave_nothing_held() {
+    let mut timers = Timers::default();
+    let mut dropped = 0;
+    for _ in 0..4 * IDS_TOGETHER {
+        let id = timers.start(0, None).unwrap();
+        assert_eq!(timers.take_due(0), Some(id));
+        dropped += u32::from(timers.settle(id) == Some(Over::All));
+    }
+    assert_eq!(dropped, 4);
 }

@@ -207,3 +207,39 @@ fn bad_clears_are_refused() {
         ],
     );
 }
+
+#[test]
+fn a_zone_is_imported_beside_everything_else() {
+    let world = World::ready();
+    world.eval("log_level('info')");
+    let import = "require('ffi').C.zi_zone_import { zone_file = 'good.zone', downgrade = true, \
+                  cb = function (state, param) told = state .. param end, cb_param = 'x' }";
+    assert_eq!(world.eval(import), "0");
+    assert_eq!(world.eval(import), "0");
+    assert_eq!(world.eval("cache.zone_import('other.zone')"), "true");
+    check_console(&world, &[("told", "nil")]);
+    let begun = world.host.imports.take();
+    assert_eq!(begun.len(), 3);
+    world.lua.handle_imported(begun[1], &Ok(3));
+    check_console(&world, &[("told", "'0x'")]);
+    world.lua.handle_imported(begun[0], &Err("DNSKEY: none".into()));
+    check_console(&world, &[("told", "'-1x'")]);
+    world.lua.handle_imported(begun[2], &Ok(9));
+    assert_eq!(
+        *world.host.messages.borrow(),
+        [
+            "[prefil] info zone file 'good.zone': 3 sets imported",
+            "[prefil] err zone file 'good.zone': DNSKEY: none",
+            "[cache ] notice zone file 'other.zone': 9 sets imported",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_zone_is_refused_at_once() {
+    let world = World::ready();
+    check_refused(&world, &[("cache.zone_import('bad.zone')", "no SOA record")]);
+    check_refused(&world, &[("cache.zone_import(5)", "expected 'cache.zone_import(path")]);
+    let import = "require('ffi').C.zi_zone_import { zone_file = 'bad.zone' }";
+    check_console(&world, &[(import, "-1")]);
+}

@@ -537,3 +537,40 @@ fn stubs_for_editors_tell_what_is_there() {
         }
     }
 }
+
+#[test]
+fn what_modules_for_older_versions_call_is_there() {
+    let world = World::ready();
+    check_console(
+        &world,
+        &[
+            ("kres.mk_qflags('NO_CACHE').NO_CACHE", "true"),
+            ("kres.mk_qflags({'STUB', 'NO_CACHE'}).NO_CACHE", "true"),
+            ("kres.mk_qflags().NO_CACHE", "false"),
+            ("#kres.pkt_t(kres.packet(512)):towire()", "12"),
+            ("kres.tostring.extended_eror[15]", "'BLOCKED'"),
+            ("eval_cmd('1+1')", "'2'"),
+            ("eval_cmd('1+1', true)", "2"),
+            ("eval_cmd('x = 5')", ""),
+            ("x", "5"),
+            ("select('#', eval_cmd('return 1, 2'))", "2"),
+            ("resolve('a.example.', kres.type.A, kres.class.IN, kres.mk_qflags('STUB'))", "true"),
+        ],
+    );
+    check_refused(
+        &world,
+        &[
+            ("kres.mk_qflags('X')", "has no member named 'X'"),
+            ("kres.mk_qflags({NO_CACHE = true})", "cannot be indexed"),
+            ("kres.mk_qflags(5)", "table expected"),
+            ("kres.pkt_t(5)", "expected a packet"),
+            ("kres.request_t()", "expected a request"),
+            ("kres.sockaddr_t('127.0.0.1')", "expected a struct sockaddr"),
+            ("eval_cmd()", "expected eval_cmd(string command)"),
+            ("eval_cmd('1 +')", "unexpected symbol"),
+            ("eval_cmd('error(\\'boom\\')')", "boom"),
+        ],
+    );
+    let flags = world.host.queries.borrow()[0].flags;
+    assert!(flags.has(lua::flags::QueryFlag::Stub));
+}

@@ -32,6 +32,7 @@ pub(crate) struct RecordingHost {
     pub(crate) peers: RefCell<Vec<PeerReply>>,
     pub(crate) entries: Cell<u64>,
     pub(crate) apex: RefCell<Name>,
+    pub(crate) imports: RefCell<Vec<u64>>,
     kinds: RefCell<Vec<String>>,
     flags: Cell<QueryFlags>,
     mode: Cell<Mode>,
@@ -79,6 +80,7 @@ impl RecordingHost {
             peers: RefCell::default(),
             entries: Cell::new(0),
             apex: RefCell::new(Name::root()),
+            imports: RefCell::default(),
             kinds: RefCell::default(),
             flags: Cell::new(QueryFlags::NONE.with(QueryFlag::ReorderRr, true)),
             mode: Cell::default(),
@@ -441,13 +443,14 @@ impl Cache for RecordingHost {
         Ok(true)
     }
 
-    fn cache_import_zone(&self, zone: &ZoneFile) -> Result<u64, HostError> {
+    fn cache_import_zone(&self, zone: &ZoneFile, number: u64) -> Result<(), HostError> {
         self.is_open()?;
         self.did(format!("cache_import_zone {zone:?}"));
-        match zone.path.ends_with("bad.zone") {
-            true => Err(HostError::refused("no SOA record")),
-            false => Ok(3),
+        if zone.path.ends_with("bad.zone") {
+            return Err(HostError::refused("no SOA record"));
         }
+        self.imports.borrow_mut().push(number);
+        Ok(())
     }
 
     fn cache_fssize(&self) -> Result<u64, HostError> {

@@ -182,7 +182,9 @@ impl Module for Hints {
         let result = match command {
             "config" => self.configure(env, first)?,
             "add_hosts" => {
-                let added = self.add_hosts(env, first.as_text().unwrap_or(HOSTS_FILE));
+                let path = if first.is_nil() { Some(HOSTS_FILE) } else { first.as_text() };
+                let path = path.ok_or_else(|| Refusal::new("expected 'add_hosts([path])'"));
+                let added = path.and_then(|path| self.add_hosts(env, path));
                 if let Err(refusal) = &added {
                     env.log("hint", Level::Error, &refusal.0);
                 }
@@ -217,6 +219,7 @@ impl Module for Hints {
             _ => {
                 if let Some(ttl) = first.as_number()
                     && (0.0..=f64::from(i32::MAX)).contains(&ttl)
+                    && ttl.fract() == 0.0
                 {
                     self.shared.ttl.set(ttl as u32);
                 }

@@ -56,6 +56,7 @@ pub(super) fn padding(call: &Call<'_>, args: &Args) -> Answer {
         };
     }
     let usage = "net.tls_padding parameter has to be true, false, or a number between <0, 4096>";
+    args.at_most(1, usage)?;
     let padding = match args.value(0) {
         Value::Boolean(true) => Padding::Recommended,
         Value::Boolean(false) => Padding::Off,

@@ -262,6 +262,10 @@ function daf.clear()
 	return true
 end
 
+-- There is nothing to configure.
+function daf.config()
+end
+
 function daf.init()
 	if not G.policy then
 		G.modules.load('policy')

@@ -63,17 +63,20 @@ local function download(url, path, ca_file)
 	return not renamed and reason or nil
 end
 
-local import_zone = M.wrap(M.raw.cache.import_zone, M.panic)
-
--- Puts the file into the cache. Returns whether that went well.
-local function import()
-	local ok, result = pcall(import_zone, FILE, '\0', false, false)
-	if ok then
-		log('info', 'root zone imported: %d sets', result)
-	else
-		log('err', "importing '%s' failed: %s", FILE, tostring(result))
+-- Puts the file into the cache and tells whether that went well.
+local function import(done)
+	local function ended(kept, fault)
+		if kept then
+			log('info', 'root zone imported: %d sets', kept)
+		else
+			log('err', "importing '%s' failed: %s", FILE, tostring(fault))
+		end
+		return done(kept ~= nil)
 	end
-	return ok
+	local ok, fault = pcall(M.import_zone, ended, FILE, '\0', false, false)
+	if not ok then
+		ended(nil, fault)
+	end
 end
 
 local again
@@ -102,7 +105,11 @@ again = function ()
 				tostring(fault), RETRY)
 			return plan(RETRY)
 		end
-		plan(import() and now.interval or RETRY)
+		import(function (kept)
+			if settings == now then
+				plan(kept and now.interval or RETRY)
+			end
+		end)
 	end)
 end
 
@@ -150,10 +157,18 @@ function prefill.config(zones)
 		timer = nil
 		local modified = file_modified(FILE)
 		local age = modified and os.time() - modified
-		if age and age >= 0 and age < settings.interval and import() then
-			return plan(settings.interval - age)
+		if not age or age < 0 or age >= settings.interval then
+			return again()
 		end
-		again()
+		local now = settings
+		import(function (kept)
+			if settings ~= now then
+				return -- Configured anew in between.
+			elseif kept then
+				return plan(now.interval - age)
+			end
+			again()
+		end)
 	end)
 end
 
