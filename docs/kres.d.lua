@@ -160,6 +160,9 @@ function cache.checkpoint(active) end
 
 function cache.clear(name, exact_name, rr_type, chunk_size, callback, prev_state) end
 
+---remove everything
+function cache.clear_everything() end
+
 ---close the cache
 function cache.close() end
 
@@ -401,6 +404,8 @@ kres.extended_error = nil
 
 function kres.lru(capacity, value_type) end
 
+function kres.mk_qflags(names) end
+
 ---@type table
 kres.opcode = nil
 
@@ -410,11 +415,15 @@ kres.packet = nil
 ---rdata in wire format of lines like 'A 192.0.2.1'
 function kres.parse_rdata(lines) end
 
+function kres.pkt_t(value) end
+
 ---@type table
 kres.rank = nil
 
 ---@type table
 kres.rcode = nil
+
+function kres.request_t(value) end
 
 function kres.rr2str(rr) end
 
@@ -424,8 +433,7 @@ kres.rrset = nil
 ---@type table
 kres.section = nil
 
----@type function
-kres.sockaddr_t = nil
+function kres.sockaddr_t(address) end
 
 ---name in wire format, nil if it is no name
 function kres.str2dname(text) end
