@@ -224,9 +224,7 @@ fn clear_everything(call: &Call<'_>, _args: &Args) -> Answer {
 }
 
 fn name(args: &Args) -> Result<Name, Failure> {
-    args.bytes(0)
-        .and_then(|text| name_of_text(&text))
-        .ok_or_else(|| "incorrect name passed".into())
+    args.bytes(0).and_then(|text| name_of_text(&text)).ok_or_else(|| "incorrect name passed".into())
 }
 
 /// `clear_name(name[, type])`.
