@@ -227,8 +227,15 @@ impl DaemonHost {
         }
         let stands_in = self.cache.awaited.borrow().is_some();
         let same = self.cache_current().filter(|(_, current)| is_same(&local(current), storage));
-        if same.is_some() && !stands_in && self.inspect(|kv| kv.grow(size))?.is_ok() {
-            return Ok(());
+        if same.is_some() && !stands_in {
+            match self.inspect(|kv| kv.grow(size))? {
+                Ok(()) => return Ok(()),
+                Err(error @ StoreError::NoSpace { .. }) => {
+                    return Err(cannot_open(storage, &error));
+                }
+                // Nothing of it is open at the moment.
+                Err(_) => {}
+            }
         }
         match open(size, storage)? {
             Ok(kv) => self.put_store(kv),

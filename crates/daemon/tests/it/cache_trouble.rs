@@ -72,6 +72,14 @@ fn a_full_or_read_only_disk_keeps_nobody_from_being_answered() {
     assert!(log.contains("kept in memory"), "{log}");
     check_cached(&running, &asked, "one.test");
 
+    // What is there already stays when it cannot be made larger.
+    let fits = small.replace("16*MB", "1*MB");
+    let running = Running::start_with(&fits, &["-n"], &SMALL_DISK);
+    let said = tell(&workers(&running)[0], "cache.open(16*MB, 'lmdb://small')");
+    assert!(said.contains("has no room for a cache of 16777216 bytes"), "{said}");
+    assert_eq!(tell(&workers(&running)[0], "cache.current_size"), "1048576");
+    check_cached(&running, &asked, "three.test");
+
     let mut read_only = SMALL_DISK;
     let command = SMALL_DISK[4].replace("size=2m", "ro");
     read_only[4] = &command;

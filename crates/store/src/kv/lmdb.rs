@@ -440,14 +440,19 @@ impl Base for Lmdb {
     }
 
     fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
-        self.options.bytes = bytes;
+        let before = std::mem::replace(&mut self.options.bytes, bytes);
         if !self.settle()? {
             return Err(StoreError::Closed);
         }
         let Some(environment) = &mut self.environment else { return Err(StoreError::Closed) };
         let kept = environment.map_len();
         if bytes > kept {
-            return environment.resize(bytes);
+            let resized = environment.resize(bytes);
+            // Whatever makes the files anew later is not to ask for what there is no room for.
+            if resized.is_err() {
+                self.options.bytes = before;
+            }
+            return resized;
         }
         if bytes < kept {
             self.notices.push(Notice::SizeKept { asked: bytes, kept });
