@@ -18,7 +18,7 @@ cargo xtask COMMAND
                       time the operations of the bench programs, or count their instructions and hold
                       them against docs/bench/baseline.toml (with the compiler and on the kind of
                       machine that it was counted with)
-  bench cache         what the cache costs and withstands: hits in ns, workers that wait for each
+  bench cache [PART]  what the cache costs and withstands: hits in ns, workers that wait for each
                       other, two workers against one, names cleared under load, a restart after
                       kill -9, bytes a name; KRES_BUILT=FOLDER takes programs from there
   bench churn         hit rate under a load four times the cache, with and without collector, beside
@@ -66,7 +66,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench"] => bench::time(),
         ["bench", "count"] => bench::count(false),
         ["bench", "count", "--write"] => bench::count(true),
-        ["bench", "cache"] => bench::cache::cache(),
+        ["bench", "cache"] => bench::cache::cache(None),
+        ["bench", "cache", part] => bench::cache::cache(Some(part)),
         ["bench", "churn"] => bench::churn::churn(),
         ["bench", kind] if accidents::is_kind(kind) => accidents::accidents(kind, None),
         ["bench", kind, count] if accidents::is_kind(kind) => {

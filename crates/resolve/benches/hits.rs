@@ -40,21 +40,23 @@ fn main() {
         wire.iter().fold(0u32, |h, b| (h ^ u32::from(*b)).wrapping_mul(0x0100_0193))
     });
     let mut out = Vec::new();
-    let finished = best(|| {
-        for batch in questions.chunks(BATCH) {
-            for wire in batch {
-                let now = world.tick();
-                assert!(world.resolver.answer_cached(now, &client(), black_box(wire), &mut out));
-            }
-            let now = world.tick();
-            world.resolver.end_turn(now);
+    let mut is_kept = |wire: &[u8]| {
+        let now = world.tick();
+        world.resolver.answer_cached(now, &client(), black_box(wire), &mut out)
+    };
+    // Some fall on each other in a table of bounded size.
+    let kept: Vec<&Vec<u8>> = questions.iter().filter(|wire| is_kept(wire)).collect();
+    let finished = best(kept.len(), || {
+        for wire in &kept {
+            assert!(is_kept(wire));
         }
     });
-    let stored = best(|| {
+    let stored = best(NAMES, || {
         for batch in questions.chunks(BATCH) {
             black_box(world.answer_all(batch));
         }
     });
+    println!("{} of {NAMES} names are in the answer cache", kept.len());
     println!("hit from the answer cache: {finished:.0} ns");
     println!("hit from the store, through all layers: {stored:.0} ns");
     drop(world);
@@ -63,11 +65,11 @@ fn main() {
 
 /// Nanoseconds a question, in the best of some rounds over all of them.
 #[allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
-fn best(mut round: impl FnMut()) -> f64 {
+fn best(count: usize, mut round: impl FnMut()) -> f64 {
     let times = (0..ROUNDS).map(|_| {
         let began = Instant::now();
         round();
-        began.elapsed().as_nanos() as f64 / NAMES as f64
+        began.elapsed().as_nanos() as f64 / count as f64
     });
     times.fold(f64::MAX, f64::min)
 }

@@ -33,32 +33,37 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two questions to somebody who may not be there yet.
 const LOOK: Duration = Duration::from_micros(500);
 
-/// Measures everything.
-pub fn cache() -> Result<()> {
+/// What is measured: a name for whoever wants only that, what it is, and how.
+type Part = (&'static str, &'static str, fn(&Path, &Path) -> Result<()>);
+const PARTS: &[Part] = &[
+    ("hits", "hits in process", |_, _| {
+        run(cargo().args(["bench", "--quiet", "--package", "resolve", "--bench", "hits"]))
+    }),
+    ("writers", "workers that write at the same time, in the store alone", |_, _| {
+        run(cargo().args(["bench", "--quiet", "--package", "store", "--bench", "contention"]))
+    }),
+    ("workers", "two workers against one", scaling),
+    ("clear", "names that are cleared under load", clearing),
+    ("restart", "all killed and started again", restarting),
+];
+
+/// Measures everything, or one part of it.
+pub fn cache(only: Option<&str>) -> Result<()> {
+    let parts: Vec<&Part> =
+        PARTS.iter().filter(|(name, ..)| only.is_none_or(|only| only == *name)).collect();
+    if parts.is_empty() {
+        let names: Vec<&str> = PARTS.iter().map(|(name, ..)| *name).collect();
+        bail!("there is no such part; there are {}", names.join(", "));
+    }
     let built = super::built()?;
     println!("load of the machine before: {}", load_average());
-    let mut steps = Steps::new(5);
-    steps.run("hits in process", || {
-        run(cargo().args(["bench", "--quiet", "--package", "resolve", "--bench", "hits"]))
-    })?;
-    steps.run("workers that write at the same time, in the store alone", || {
-        run(cargo().args(["bench", "--quiet", "--package", "store", "--bench", "contention"]))
-    })?;
     let folder = std::env::temp_dir().join(format!("kres-bench-cache-{}", std::process::id()));
-    let result = steps
-        .run("two workers against one", || in_folder(&folder, || scaling(&built, &folder)))
-        .and_then(|()| {
-            steps.run("names that are cleared under load", || {
-                in_folder(&folder, || clearing(&built, &folder))
-            })
-        })
-        .and_then(|()| {
-            steps.run("all killed and started again", || {
-                in_folder(&folder, || restarting(&built, &folder))
-            })
-        });
+    let mut steps = Steps::new(parts.len());
+    for (_, what, measure) in parts {
+        steps.run(what, || in_folder(&folder, || measure(&built, &folder)))?;
+    }
     println!("load of the machine after: {}", load_average());
-    result
+    Ok(())
 }
 
 fn load_average() -> String {
@@ -355,13 +360,13 @@ fn restarting(built: &Path, folder: &Path) -> Result<()> {
         let began = Instant::now();
         let group = Group::start(built, folder, 2, upstream)?;
         group.first_answer(&name(round, "warm"))?;
-        let first = began.elapsed();
+        let (first, own) = (began.elapsed(), group.time());
         let before = asked.load(Relaxed);
         group.warm(FIRST, "warm")?;
         let missed = asked.load(Relaxed) - before;
         println!(
-            "killed and started again ({round}): the first cached answer after {first:?}, {:.1} % of \
-             the first {FIRST} names from the cache",
+            "killed and started again ({round}): the first cached answer after {first:?} ({own:?} of \
+             a processor, all processes together), {:.1} % of the first {FIRST} names from the cache",
             100.0 - 100.0 * missed as f64 / FIRST as f64
         );
     }
