@@ -293,6 +293,29 @@ fn clients_are_told_what_is_wrong() {
     );
 }
 
+/// An anchor that does not fit the keys of its zone is found out once, and told as what it is.
+#[test]
+fn an_anchor_that_does_not_fit_is_no_endless_search() {
+    for (zone, text) in [(".", "www.net. A"), ("bad.net.", "www.bad.net. A")] {
+        let mut trust = Trust::new(None);
+        let mut anchors = TrustAnchors::new();
+        anchors.add(&name("."), Voucher::Key(trust.keys["."].entry().to_vec()));
+        let strange = trust.keys["net."].entry().to_vec();
+        anchors = if zone == "." { TrustAnchors::new() } else { anchors };
+        anchors.add(&name(zone), Voucher::Key(strange));
+        let now = trust.driver.now();
+        let trust_anchors = Arc::new(anchors);
+        let resolver = trust.driver.resolver_mut();
+        let settings = Settings { trust_anchors, ..resolver.settings().clone() };
+        resolver.configure(now, settings);
+        let (got, tags) = trust.ask_told(text);
+        assert_eq!(got, Got { rcode: FAILED, authentic: false, errors: vec![9] }, "{zone}");
+        assert_eq!(tags, ["NODS"], "{zone}");
+        let steps = trust.driver.invariants().exchanges();
+        assert!(steps <= 10, "{zone}: {steps} exchanges");
+    }
+}
+
 /// The memory of one worker rests on a store that all share.
 #[test]
 fn what_another_worker_clears_is_not_remembered() {

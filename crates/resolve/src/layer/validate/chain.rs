@@ -178,6 +178,10 @@ pub(super) fn is_supported(ctx: &mut QueryContext<'_>, vouchers: &[Voucher]) -> 
 
 /// What anchors, this request or the store say about the delegation of a zone.
 fn known(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
+    // What could not be had a moment ago is not asked for again, be there an anchor or not.
+    if let Some(broken @ Delegation::Broken(_)) = ctx.request.chain.delegation(zone) {
+        return Some(broken.clone());
+    }
     let anchors = &ctx.core.settings.trust_anchors;
     if let Some(vouchers) = anchors.vouchers(zone) {
         // Who configures an anchor wants validation. As upstream, one that cannot be used is no
