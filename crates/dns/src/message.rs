@@ -227,7 +227,7 @@ impl<'a> Message<'a> {
 impl fmt::Display for RecordRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {} {} ", self.owner(), self.ttl(), self.class(), self.rtype())?;
-        rdata::text::fmt_rdata(self.rtype(), &self.rdata(), f)
+        rdata::text::fmt_rdata_of(self.class(), self.rtype(), &self.rdata(), f)
     }
 }
 

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::message::RecordRef;
 use crate::name::Name;
-use crate::rdata::text::fmt_rdata;
+use crate::rdata::text::fmt_rdata_of;
 use crate::rtype::{Class, Rtype};
 
 /// A list of rdata, each as sixteen bits of length and the bytes, one after another. The form is
@@ -228,7 +228,7 @@ impl fmt::Display for Rrset {
                 f.write_char('\n')?;
             }
             write!(f, "{} {} {} {} ", self.owner, self.ttl, self.class, self.rtype)?;
-            fmt_rdata(self.rtype, rdata, f)?;
+            fmt_rdata_of(self.class, self.rtype, rdata, f)?;
         }
         Ok(())
     }
@@ -243,7 +243,7 @@ impl fmt::Display for Dump<'_> {
         let owner = self.0.owner.to_string();
         for rdata in self.0.rdatas.iter() {
             write!(f, "{owner:<20}\t{}\t{}\t", self.0.ttl, self.0.rtype)?;
-            fmt_rdata(self.0.rtype, rdata, f)?;
+            fmt_rdata_of(self.0.class, self.0.rtype, rdata, f)?;
             f.write_char('\n')?;
         }
         Ok(())

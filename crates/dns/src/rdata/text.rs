@@ -60,6 +60,21 @@ pub fn fmt_rdata(rtype: Rtype, rdata: &[u8], out: &mut impl Write) -> fmt::Resul
     Ok(())
 }
 
+/// The same for any class: outside of IN, types that are defined for that class only have the generic
+/// form, and no other is read back.
+pub(crate) fn fmt_rdata_of(
+    class: Class,
+    rtype: Rtype,
+    rdata: &[u8],
+    out: &mut impl Write,
+) -> fmt::Result {
+    match class {
+        Class::IN => fmt_rdata(rtype, rdata, out),
+        _ if table::is_of_the_internet(rtype) => fmt_generic(rdata, out),
+        _ => fmt_rdata(rtype, rdata, out),
+    }
+}
+
 /// Writes rdata in the generic form, whatever its type (RFC 3597 §5).
 pub fn fmt_generic(rdata: &[u8], out: &mut impl Write) -> fmt::Result {
     write!(out, "\\# {}", rdata.len())?;
