@@ -299,6 +299,62 @@ fn damage_while_in_use_does_no_harm() {
     }
 }
 
+/// The file as it was after each of some commits, which a kernel writes to the disk page by page and in
+/// any order.
+fn history() -> Vec<Vec<u8>> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = lmdb::new(&options(directory.path())).unwrap();
+    let mut rng = Rng(7);
+    for n in 0..ENTRIES / 2 {
+        kv.put(&key(n), &value(n, 0)).unwrap();
+    }
+    let mut states = vec![];
+    for version in 1..=24 {
+        for _ in 0..60 {
+            let n = rng.below(u64::from(ENTRIES)) as u32;
+            let _ = match rng.below(5) {
+                0 => kv.remove(&key(n)),
+                _ => kv.put(&key(n), &value(n, version)),
+            };
+        }
+        kv.flush().unwrap();
+        states.push(fs::read(directory.path().join("data.mdb")).unwrap());
+    }
+    states
+}
+
+/// Power is lost: of each page the disk has what it was after one of the last commits.
+#[test]
+fn damage_of_a_loss_of_power_does_no_harm() {
+    let states = history();
+    let directory = tempfile::tempdir().unwrap();
+    let (mut remade, mut kept) = (0, 0);
+    for seed in seeds() {
+        let mut rng = Rng(seed ^ 0xAAAA);
+        let newest = 1 + rng.below(states.len() as u64 - 1);
+        let oldest = newest - (1 + rng.below(4)).min(newest);
+        // Most pages are written soon.
+        let late = 1 + rng.below(40);
+        let mut content = states[newest as usize].clone();
+        for (page, bytes) in content.chunks_mut(PAGE as usize).enumerate() {
+            if rng.below(40) < late {
+                let state = &states[(oldest + rng.below(newest - oldest + 1)) as usize];
+                bytes.copy_from_slice(&state[page * PAGE as usize..][..PAGE as usize]);
+            }
+        }
+        fs::write(directory.path().join("data.mdb"), &content).unwrap();
+        trace(seed, "a loss of power");
+        let mut kv = lmdb::new(&options(directory.path())).unwrap();
+        let made = kv.counters().recreated.get();
+        exercise(&mut kv, &mut rng);
+        exercise(&mut kv, &mut rng);
+        assert_usable(&mut kv);
+        remade += made;
+        kept += 1 - made.min(1);
+    }
+    assert!(remade > 0 && kept > 0, "{remade} remade, {kept} kept");
+}
+
 #[test]
 fn damage_of_the_lock_file_does_no_harm() {
     let (sound, _) = sound();
