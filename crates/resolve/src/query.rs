@@ -225,7 +225,7 @@ pub struct Query {
     /// The zone cuts above the name, deepest first, as far as the cache has just looked at them: up to
     /// the first one or the root.
     pub known_cuts: Option<Vec<KnownCut>>,
-    pub round: Option<Round>,
+    pub round: Option<Box<Round>>,
     /// What it was told last, until that is settled.
     pub reply: Option<Reply>,
     pub outcome: Option<Outcome>,

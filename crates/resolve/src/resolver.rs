@@ -519,7 +519,7 @@ fn due(request: &Request) -> Mono {
     request
         .plan
         .current()
-        .and_then(|query| query.round.as_ref())
+        .and_then(|query| query.round.as_deref())
         .and_then(retry)
         .into_iter()
         .chain(request.wake_at)

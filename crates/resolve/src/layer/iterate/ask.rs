@@ -62,7 +62,7 @@ pub fn plan_message(ctx: &mut QueryContext<'_>) -> Plans {
 fn plan_with(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> Plans {
     if ctx.query.round.is_none() {
         let ask = minimize::next_ask(ctx.query, zone);
-        ctx.query.round = Some(Round::new(ask, ctx.now.mono));
+        ctx.query.round = Some(Box::new(Round::new(ask, ctx.now.mono)));
     }
     let Some(mut round) = ctx.query.round.take() else { return Plans::Nothing };
     let plans = next_in_round(ctx, zone, &mut round);
