@@ -100,10 +100,12 @@ pub(crate) fn advance(
                         failures.is_failing(&query.name, query.rtype, now.mono)
                     };
                     // What failed because it is remembered to fail is no news.
-                    if !is_known && request.bogus.is_some() {
-                        failures.note_bogus(&query.name, query.rtype, now.mono);
-                    } else if !is_known {
-                        failures.note(&query.name, query.rtype, now.mono);
+                    match request.bogus {
+                        _ if is_known => {}
+                        Some(why) => {
+                            failures.note_bogus(&query.name, query.rtype, now.mono, why);
+                        }
+                        None => failures.note(&query.name, query.rtype, now.mono),
                     }
                 }
                 give_up(request, query)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use dns::{Name, Rtype};
 use hashbrown::HashMap;
 
+use crate::extended_error::Verdict;
 use crate::keyed::Keyed;
 use crate::limits::{FAILURE_TIME_MAX, FAILURE_TIME_MIN, FAILURES_MAX};
 use crate::time::Mono;
@@ -18,8 +19,8 @@ use crate::time::Mono;
 struct Failure {
     until: Mono,
     wait: Duration,
-    /// There was an answer, but validation refused it.
-    bogus: bool,
+    /// There was an answer, but validation refused it, for this reason.
+    bogus: Option<Verdict>,
 }
 
 /// Questions that failed, in bounded memory: the oldest make room.
@@ -46,14 +47,19 @@ impl Failures {
     /// validation is to be had for it.
     pub fn is_failing_unchecked(&self, name: &Name, rtype: Rtype, now: Mono) -> bool {
         self.is_failing(name, rtype, now)
-            && self.table.get(&(name.clone(), rtype)).is_some_and(|failure| !failure.bogus)
+            && self.table.get(&(name.clone(), rtype)).is_some_and(|failure| failure.bogus.is_none())
+    }
+
+    /// Why validation refused the answer to a question that is not to be asked now.
+    pub fn bogus_reason(&self, name: &Name, rtype: Rtype) -> Option<Verdict> {
+        self.table.get(&(name.clone(), rtype))?.bogus
     }
 
     /// The question was answered, but validation refused the answer.
-    pub fn note_bogus(&mut self, name: &Name, rtype: Rtype, now: Mono) {
+    pub fn note_bogus(&mut self, name: &Name, rtype: Rtype, now: Mono, reason: Verdict) {
         self.note(name, rtype, now);
         if let Some(failure) = self.table.get_mut(&(name.clone(), rtype)) {
-            failure.bogus = true;
+            failure.bogus = Some(reason);
         }
     }
 
@@ -66,7 +72,7 @@ impl Failures {
             let wait = if repeated { failure.wait * 2 } else { FAILURE_TIME_MIN };
             failure.wait = wait.min(FAILURE_TIME_MAX);
             failure.until = now + failure.wait;
-            failure.bogus = false;
+            failure.bogus = None;
             return;
         }
         if self.order.len() >= FAILURES_MAX
@@ -76,7 +82,7 @@ impl Failures {
         }
         self.order.push_back(key.clone());
         let failure =
-            Failure { until: now + FAILURE_TIME_MIN, wait: FAILURE_TIME_MIN, bogus: false };
+            Failure { until: now + FAILURE_TIME_MIN, wait: FAILURE_TIME_MIN, bogus: None };
         self.table.insert(key, failure);
     }
 

@@ -68,6 +68,11 @@ impl Layer for CacheLayer {
             trace!(ctx, Cache, "=> failed a moment ago");
             ctx.core.counters.failures_cached += 1;
             let told = Verdict::FailedBefore.told();
+            // Beside that, the client is told what was wrong.
+            let (name, rtype) = (&ctx.query.name, ctx.query.rtype);
+            if let Some(reason) = ctx.core.failures.bogus_reason(name, rtype) {
+                ctx.request.bogus.get_or_insert(reason);
+            }
             ctx.request.response.add_extended_error(told.code, told.tag);
             return State::Fail;
         }

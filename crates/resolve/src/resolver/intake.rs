@@ -147,10 +147,15 @@ impl Resolver {
             if !request.checking_disabled() {
                 self.core.failures.forget(&question.name, question.rtype);
             }
-        } else if request.bogus.is_some() {
-            self.core.failures.note_bogus(&question.name, question.rtype, now.mono);
         } else if request.budget.messages > 0 {
-            self.core.failures.note(&question.name, question.rtype, now.mono);
+            // What failed without a message was remembered to fail, which is no news.
+            let failures = &mut self.core.failures;
+            match request.bogus {
+                Some(why) => {
+                    failures.note_bogus(&question.name, question.rtype, now.mono, why);
+                }
+                None => failures.note(&question.name, question.rtype, now.mono),
+            }
         }
     }
 }

@@ -280,6 +280,18 @@ fn clients_are_told_what_is_wrong() {
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+    // What failed a moment ago failed for a reason, be it the question itself or a link of its chain.
+    for (wrong, code, tag) in
+        [(Wrong::SignatureExpired, 7, "YFJ2"), (Wrong::KeySignatureExpired, 7, "6GJV")]
+    {
+        let mut trust = Trust::new(Some(wrong));
+        trust.expect(data, FAILED, false);
+        for text in [data, "www.bad.net. TXT", data] {
+            let (got, tags) = trust.ask_told(text);
+            assert_eq!((got.rcode, got.errors.last()), (FAILED, Some(&code)), "{wrong:?} {text}");
+            assert_eq!(tags.last().map(String::as_str), Some(tag), "{wrong:?} {text}");
+        }
+    }
     for (wrong, code, tag) in
         [(Wrong::DsUnknownAlgorithm, 1, "LSLC"), (Wrong::Nsec3TooManyIterations, 27, "N3IT")]
     {

@@ -329,10 +329,9 @@ pub(super) fn take_deliveries(ctx: &mut QueryContext<'_>) {
         // Other requests need not find out again at once (RFC 9520 §3.2).
         let failures = &mut ctx.core.failures;
         if !resolved && !failures.is_failing(&zone, rtype, ctx.now.mono) {
-            if ctx.request.bogus.is_some() {
-                failures.note_bogus(&zone, rtype, ctx.now.mono);
-            } else {
-                failures.note(&zone, rtype, ctx.now.mono);
+            match ctx.request.bogus {
+                Some(why) => failures.note_bogus(&zone, rtype, ctx.now.mono, why),
+                None => failures.note(&zone, rtype, ctx.now.mono),
             }
         }
     }
