@@ -438,6 +438,7 @@ async fn configure(
     options: &Options,
 ) -> Result<()> {
     yield_now().await;
+    add_callbacks(host, interpreter)?;
     let files = match options.config() {
         ConfigChoice::Nothing => None,
         ConfigChoice::Files(files) => Some(files),
@@ -462,6 +463,11 @@ async fn configure(
     }
     // After the configuration, which expects to see its own endpoints only.
     open_control(host, options)?;
+    Ok(())
+}
+
+/// Has queries that Lua starts call back. Before the configuration, which may start some.
+fn add_callbacks(host: &Rc<DaemonHost>, interpreter: &Interpreter) -> Result<()> {
     let callbacks = interpreter.query_callbacks(query_of).map_err(text)?;
     host.worker.turn("callbacks of queries", |core, _| {
         let first = core.layers_mut().names().next().map(str::to_owned);

@@ -17,7 +17,7 @@ use crate::policy::LuaFunction;
 use crate::timers::{IDS_TOGETHER, Over, Timers};
 use budget::{Budget, Kind};
 pub use budget::{CONFIGURATION_ANEW, CONFIGURATION_FIRST};
-use call::{Door, HookFunction};
+use call::{Door, HookFunction, Shelf};
 pub use queries::QueryCallbacks;
 pub use rules::{RuleFault, is_in_hook, with_core};
 
@@ -119,6 +119,7 @@ impl Interpreter {
         // SAFETY: all libraries include `ffi`, `debug` and C modules, which can corrupt memory when
         // misused. Configurations are programs of the operator and run with the operator's trust.
         let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL, LuaOptions::new()) };
+        Shelf::place(&lua)?;
         let state = Rc::new(State {
             host,
             budget: Rc::new(Budget::new(&lua)),
@@ -146,7 +147,7 @@ impl Interpreter {
         budget::register(&lua, internals.get("overrun")?)?;
         let forget = HookFunction::new(&lua, &internals.get("forget_request")?)?;
         let forget_stop = HookFunction::new(&lua, &internals.get("forget_stop")?)?;
-        let door = Rc::new(Door::new(lua.weak(), Rc::clone(&state.budget), forget, forget_stop));
+        let door = Rc::new(Door::new(&lua, Rc::clone(&state.budget), forget, forget_stop));
         state.door.set(Rc::clone(&door)).unwrap_or_default();
         Ok(Self {
             eval: internals.get("eval")?,
@@ -329,6 +330,12 @@ impl Interpreter {
         if let Err(error) = result {
             self.host().log("system", LogLevel::Err, &format!("error: {}", message(&error)));
         }
+    }
+}
+
+impl Drop for Interpreter {
+    fn drop(&mut self) {
+        self.door.close();
     }
 }
 

@@ -2,6 +2,7 @@
 //! Resolver 5.6 runs the same code (`KRESD=/path cargo test -p daemon e2e_lua`).
 
 use crate::e2e::check_answers;
+use crate::process::{Running, eventually};
 
 /// A module whose table this code returns, loaded. Nobody but the test asks questions, since some of
 /// the modules count them.
@@ -106,4 +107,22 @@ fn a_layer_works_on_the_program() {
             ("plain.com A", "NOERROR\nplain.com. A 192.0.2.1"),
         ],
     );
+}
+
+#[test]
+fn queries_that_the_configuration_starts_call_back() {
+    let running = Running::start(
+        "trust_anchors.remove('.')
+         local ffi = require('ffi')
+         local said = {}
+         resolve {
+             name = 'localhost.', type = kres.type.A,
+             init = function () said[#said + 1] = 'init' end,
+             finish = function (packet)
+                 said[#said + 1] = 'finish ' .. packet:rcode()
+                 log_error(ffi.C.LOG_GRP_SYSTEM, 'said: %s', table.concat(said, ', '))
+             end,
+         }",
+    );
+    eventually("both callbacks", || running.log().contains("said: init, finish 0").then_some(()));
 }

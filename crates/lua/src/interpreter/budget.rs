@@ -174,6 +174,13 @@ pub(crate) struct Run {
     is_outermost: bool,
 }
 
+impl Run {
+    /// Is there no other run around this one?
+    pub(super) fn is_outermost(&self) -> bool {
+        self.is_outermost
+    }
+}
+
 impl Drop for Run {
     fn drop(&mut self) {
         if self.is_outermost {

@@ -1,11 +1,12 @@
 //! The short way into Lua, for hooks: numbers go in, one number comes out, nothing is allocated.
 
+use std::cell::{Cell, RefCell};
 use std::os::raw::c_int;
 use std::rc::Rc;
 
 use dns::Question;
 use mlua::ffi::{self, lua_State};
-use mlua::{Function, LightUserData, Lua, RegistryKey, Value, WeakLua};
+use mlua::{Function, LightUserData, Lua, Table, Value, WeakLua};
 
 use super::budget::{Budget, Kind, Run};
 use super::lent::{self, View, lend};
@@ -29,23 +30,79 @@ pub(crate) fn number_of(handle: LightUserData) -> Option<u32> {
 /// The slots of Lua's stack that a call needs: the function, its arguments, and what it calls.
 const SLOTS: c_int = 20;
 
-/// A function that hooks call, where it is found at once: in Lua's registry.
+/// The functions that hooks call, in a table of their own: it lies at the bottom of the stack of the main
+/// state, where one is found with a few instructions.
+pub(super) struct Shelf {
+    functions: Table,
+    /// Places below `places` that nobody has.
+    free: Rc<RefCell<Vec<c_int>>>,
+    places: Cell<c_int>,
+}
+
+/// Where the table lies on the stack.
+const SHELF: c_int = 1;
+/// Room for so many functions from the beginning.
+const PLACES: usize = 64;
+
+impl Shelf {
+    /// Puts an empty one at the bottom of the stack of a new state.
+    pub(super) fn place(lua: &Lua) -> mlua::Result<()> {
+        let functions = lua.create_table_with_capacity(PLACES, 0)?;
+        lua.set_named_registry_value("kres.shelf", &functions)?;
+        lua.exec_raw_lua(|raw| {
+            let state = raw.state();
+            // SAFETY: nothing runs in the state, and its stack has room for twenty values; the key is a
+            // string that ends with zero.
+            unsafe {
+                if ffi::lua_gettop(state) != SHELF - 1 {
+                    return Err(mlua::Error::runtime("the stack of a new state is not empty"));
+                }
+                ffi::lua_getfield(state, ffi::LUA_REGISTRYINDEX, c"kres.shelf".as_ptr());
+                Ok(())
+            }
+        })?;
+        lua.set_app_data(Shelf { functions, free: Rc::default(), places: Cell::new(0) });
+        Ok(())
+    }
+}
+
+/// A place on the shelf, free again when this is dropped; what lies there stays until it is used anew.
+struct Taken {
+    place: c_int,
+    free: Rc<RefCell<Vec<c_int>>>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Ok(mut free) = self.free.try_borrow_mut() {
+            free.push(self.place);
+        }
+    }
+}
+
+/// A function that hooks call, and its place on the [`Shelf`].
 #[derive(Clone)]
-pub(crate) struct HookFunction(Rc<RegistryKey>);
+pub(crate) struct HookFunction(Rc<Taken>);
 
 impl HookFunction {
     /// Puts a function there until the last copy of this is dropped.
     pub(crate) fn new(lua: &Lua, function: &Function) -> mlua::Result<HookFunction> {
-        lua.expire_registry_values();
-        Ok(HookFunction(Rc::new(lua.create_registry_value(function)?)))
+        let shelf = lua.app_data_ref::<Shelf>();
+        let shelf = shelf.ok_or_else(|| mlua::Error::runtime("there is no place for hooks"))?;
+        let free = shelf.free.borrow_mut().pop();
+        let place = free.unwrap_or_else(|| {
+            shelf.places.set(shelf.places.get() + 1);
+            shelf.places.get()
+        });
+        shelf.functions.raw_seti(place as usize, function)?;
+        Ok(HookFunction(Rc::new(Taken { place, free: Rc::clone(&shelf.free) })))
     }
 
     /// # Safety
-    /// The stack of the state that the function belongs to has room for one value.
-    unsafe fn push(&self, state: *mut lua_State) {
-        // SAFETY: the place in the registry is taken for as long as the key is there; the room is the
-        // caller's promise.
-        unsafe { ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, self.0.id()) };
+    /// The table of the shelf lies at the given place of the state's stack, which has room for one value.
+    unsafe fn push(&self, state: *mut lua_State, shelf: c_int) {
+        // SAFETY: the place is taken for as long as this is there; the rest is the caller's promise.
+        unsafe { ffi::lua_rawgeti_(state, shelf, self.0.place.into()) };
     }
 }
 
@@ -67,6 +124,8 @@ pub(crate) enum Tail<'a> {
 pub(crate) struct Door {
     /// Weak, since functions of the state hold the door.
     lua: WeakLua,
+    /// The main state, for as long as the interpreter is there.
+    state: Cell<*mut lua_State>,
     budget: Rc<Budget>,
     /// The prelude's function that empties the handles of a request which is over.
     forget: HookFunction,
@@ -77,12 +136,18 @@ pub(crate) struct Door {
 impl Door {
     /// A way into this state.
     pub(super) fn new(
-        lua: WeakLua,
+        lua: &Lua,
         budget: Rc<Budget>,
         forget: HookFunction,
         forget_stop: HookFunction,
     ) -> Door {
-        Door { lua, budget, forget, forget_stop }
+        let state = Cell::new(lua.exec_raw_lua(|raw| raw.state()));
+        Door { lua: lua.weak(), state, budget, forget, forget_stop }
+    }
+
+    /// The interpreter ends: nothing goes through from now on.
+    pub(super) fn close(&self) {
+        self.state.set(std::ptr::null_mut());
     }
 
     /// Lends what the hook works on and calls its function with the state, slot and number of the
@@ -94,7 +159,7 @@ impl Door {
         function: &HookFunction,
         tail: Tail<'_>,
     ) -> mlua::Result<i64> {
-        let _run = self.begin()?;
+        let run = self.begin()?;
         let id = view.request.id;
         let arguments = [
             Argument::Number(state_number(view.state).into()),
@@ -102,70 +167,113 @@ impl Door {
             Argument::Number(id.slot().into()),
             Argument::Number(query_key(view.query.as_deref()).into()),
         ];
-        lend(view, || self.call(function, &arguments, &tail))
+        lend(view, || self.call(run.is_outermost(), function, &arguments, &tail))
     }
 
     /// Begins the run of a hook.
     pub(super) fn begin(&self) -> mlua::Result<Run> {
-        if self.budget.was_stopped() {
-            self.call(&self.forget_stop, &[], &Tail::Nothing)?;
-        }
+        let was_stopped = self.budget.was_stopped();
         let run = self.budget.begin(Kind::Hook);
+        if was_stopped {
+            self.call(run.is_outermost(), &self.forget_stop, &[], &Tail::Nothing)?;
+        }
         // As many as there are marks, which requests under way carry, each one.
         while let Some((slot, number)) = kept::pop() {
             let arguments = [Argument::Request(number), Argument::Number(slot.into())];
-            self.call(&self.forget, &arguments, &Tail::Nothing)?;
+            self.call(run.is_outermost(), &self.forget, &arguments, &Tail::Nothing)?;
         }
         Ok(run)
     }
 
+    /// Calls a function. `outermost`: no other Lua is under way, so what runs is the main state.
     fn call(
         &self,
+        outermost: bool,
         function: &HookFunction,
         arguments: &[Argument],
         tail: &Tail<'_>,
     ) -> mlua::Result<i64> {
+        let state = self.state.get();
+        if state.is_null() {
+            return Err(mlua::Error::runtime("Lua has ended"));
+        }
+        if outermost {
+            // SAFETY: the state is there until `close`. Nothing runs in it, so the shelf is where it was
+            // put, and of the forty values and more that a stack has room for hardly any is in use.
+            let called = unsafe { enter(state, SHELF, function, arguments, tail) };
+            return called.ok_or_else(|| self.error());
+        }
         let lua = self.lua.try_upgrade().ok_or_else(|| mlua::Error::runtime("Lua has ended"))?;
-        lua.exec_raw_lua(|raw| {
+        let called = lua.exec_raw_lua(|raw| {
             let state = raw.state();
-            // SAFETY: the stack has room for what is pushed and is left as it was found. The call
-            // is protected; the strings are short of memory only when the process is.
+            // SAFETY: the stack has room for what is pushed, and is left as it was found, but for the
+            // error; the shelf is pushed first. Its key is a string that ends with zero.
             unsafe {
                 if ffi::lua_checkstack(state, SLOTS) == 0 {
                     return Err(mlua::Error::StackError);
                 }
-                function.push(state);
-                let mut count = arguments.len() as c_int;
-                for argument in arguments {
-                    match argument {
-                        Argument::Number(number) => {
-                            ffi::lua_pushinteger(state, *number as ffi::lua_Integer);
-                        }
-                        Argument::Request(number) => {
-                            ffi::lua_pushlightuserdata(state, handle(*number).0);
-                        }
-                    }
-                }
-                if let Tail::Filters { list, question } = tail {
-                    list.push(state);
-                    count += 1;
-                    if let Some(question) = question {
-                        count += push_question(state, question);
-                    }
-                }
-                if ffi::lua_pcall(state, count, 1, 0) == ffi::LUA_OK {
-                    let number = ffi::lua_tointeger_(state, -1);
-                    ffi::lua_settop(state, -2);
-                    return Ok(number as i64);
-                }
-                // This takes it from the stack.
-                let error = raw.pop::<Value>();
-                Err(match error? {
-                    Value::Error(error) => *error,
-                    other => mlua::Error::RuntimeError(text(&other)),
-                })
+                ffi::lua_getfield(state, ffi::LUA_REGISTRYINDEX, c"kres.shelf".as_ptr());
+                let shelf = ffi::lua_gettop(state);
+                let called = enter(state, shelf, function, arguments, tail);
+                ffi::lua_remove(state, shelf);
+                Ok(called)
             }
-        })
+        })?;
+        called.ok_or_else(|| self.error())
+    }
+
+    /// The error on top of the stack, which this takes away.
+    fn error(&self) -> mlua::Error {
+        let Some(lua) = self.lua.try_upgrade() else {
+            return mlua::Error::runtime("Lua has ended");
+        };
+        // SAFETY: a call that failed has left its error on top of the stack.
+        match lua.exec_raw_lua(|raw| unsafe { raw.pop::<Value>() }) {
+            Ok(Value::Error(error)) => *error,
+            Ok(other) => mlua::Error::RuntimeError(text(&other)),
+            Err(error) => error,
+        }
+    }
+}
+
+/// Calls a function with arguments and a tail. `None`: it failed, and its error lies on top of the stack.
+///
+/// # Safety
+/// The table of the shelf lies at that place of the stack of a state that may be used now, and the stack
+/// has room for [`SLOTS`] values.
+unsafe fn enter(
+    state: *mut lua_State,
+    shelf: c_int,
+    function: &HookFunction,
+    arguments: &[Argument],
+    tail: &Tail<'_>,
+) -> Option<i64> {
+    // SAFETY: the shelf and the room are the caller's promise. The call is protected; the strings are
+    // short of memory only when the process is.
+    unsafe {
+        function.push(state, shelf);
+        let mut count = arguments.len() as c_int;
+        for argument in arguments {
+            match argument {
+                Argument::Number(number) => {
+                    ffi::lua_pushinteger(state, *number as ffi::lua_Integer);
+                }
+                Argument::Request(number) => ffi::lua_pushlightuserdata(state, handle(*number).0),
+            }
+        }
+        if let Tail::Filters { list, question } = tail {
+            list.push(state, shelf);
+            count += 1;
+            if let Some(question) = question {
+                count += push_question(state, question);
+            }
+        }
+        if ffi::lua_pcall(state, count, 1, 0) != ffi::LUA_OK {
+            return None;
+        }
+        let number = ffi::lua_tointeger_(state, -1);
+        ffi::lua_settop(state, -2);
+        Some(number as i64)
     }
 }
 

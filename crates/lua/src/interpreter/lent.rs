@@ -13,16 +13,8 @@ use resolve::{Now, Query, QueryContext, Request, RequestContext, State};
 
 use crate::layer::Phase;
 
-/// What is lent, as pointers: the lifetime of the references ends with [`lend`].
-#[derive(Clone, Copy)]
-struct Lent {
-    now: Now,
-    phase: Phase,
-    state: State,
-    core: NonNull<Core>,
-    request: NonNull<Request>,
-    query: Option<NonNull<Query>>,
-}
+/// What is lent, as a pointer: the lifetime of the references ends with [`lend`].
+type Lent = NonNull<View<'static>>;
 
 thread_local! {
     static LENT: Cell<Option<Lent>> = const { Cell::new(None) };
@@ -69,15 +61,8 @@ impl Drop for Restore {
 }
 
 /// Lends a request to Lua while `run` runs.
-pub(crate) fn lend<R>(view: View<'_>, run: impl FnOnce() -> R) -> R {
-    let lent = Lent {
-        now: view.now,
-        phase: view.phase,
-        state: view.state,
-        core: NonNull::from(view.core),
-        request: NonNull::from(view.request),
-        query: view.query.map(NonNull::from),
-    };
+pub(crate) fn lend<R>(mut view: View<'_>, run: impl FnOnce() -> R) -> R {
+    let lent: Lent = NonNull::from(&mut view).cast();
     let _restore = Restore(LENT.replace(Some(lent)));
     run()
 }
@@ -87,20 +72,14 @@ pub(crate) fn with<R>(use_it: impl FnOnce(View<'_>) -> R) -> Option<R> {
     // Taken away while it is used, so that nobody else can have it at the same time.
     let mut lent = LENT.take()?;
     let _restore = Restore(Some(lent));
-    // SAFETY: `lend` made the pointers of unique references which it holds, without using them,
-    // until its call ends, and what is lent vanishes with that call. Nobody else has made
-    // references of them: it was taken out above and is put back when this function returns.
-    let view = unsafe {
-        View {
-            now: lent.now,
-            phase: lent.phase,
-            state: lent.state,
-            core: lent.core.as_mut(),
-            request: lent.request.as_mut(),
-            query: lent.query.as_mut().map(|query| query.as_mut()),
-        }
-    };
-    Some(use_it(view))
+    // SAFETY: `lend` made the pointer of a view which it holds, without using it, until its call ends,
+    // and what is lent vanishes with that call. Nobody else has made a reference of it: it was taken
+    // out above and is put back when this function returns. The references in the view are handed on
+    // for as long as this call only, whatever the type says.
+    let view = unsafe { lent.as_mut() };
+    let View { now, phase, state, core, request, query } = view;
+    let query = query.as_deref_mut();
+    Some(use_it(View { now: *now, phase: *phase, state: *state, core, request, query }))
 }
 
 /// Is a hook running?
