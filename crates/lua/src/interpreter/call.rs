@@ -102,7 +102,7 @@ impl HookFunction {
     /// The table of the shelf lies at the given place of the state's stack, which has room for one value.
     unsafe fn push(&self, state: *mut lua_State, shelf: c_int) {
         // SAFETY: the place is taken for as long as this is there; the rest is the caller's promise.
-        unsafe { ffi::lua_rawgeti_(state, shelf, self.0.place.into()) };
+        unsafe { ffi::lua_rawgeti_(state, shelf, self.0.place) };
     }
 }
 
