@@ -161,9 +161,7 @@ fn min_ttl(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() == 0 {
         return call.ok(min);
     }
-    const USAGE: &str = "expected 'min_ttl(number ttl)'";
-    args.at_most(1, USAGE)?;
-    let ttl = args.number(0).ok_or(USAGE)?;
+    let ttl = args.number(0).ok_or("expected 'min_ttl(number ttl)'")?;
     if !(0.0..=f64::from(max)).contains(&ttl) {
         return Err("min_ttl must be smaller than maximum TTL, and in range <0, 2147483647>".into());
     }

@@ -208,6 +208,19 @@ local function flag_list(options)
 	return flags
 end
 
+-- The same flags, if all of them are known.
+local option = raw._settings.option
+local function known_flags(flags)
+	for _, flag in ipairs(flags) do
+		local ok, text = option(flag)
+		if not ok then
+			M.refuse(string.format("'struct kr_qflags' has no member named '%s'%s", tostring(flag),
+				text:match(', did you mean.*$') or ''), true)
+		end
+	end
+	return flags
+end
+
 -- Starts a query; `octets` is its message if that was prepared.
 local function start(octets, qname, qtype, qclass, options, finish, init)
 	if type(qname) == 'table' then
@@ -215,12 +228,12 @@ local function start(octets, qname, qtype, qclass, options, finish, init)
 		qname, qtype, qclass, options = t.name, t.type, t.class, t.options
 		finish, init = t.finish, t.init
 	end
+	local flags = known_flags(flag_list(options))
 	for name, callback in pairs { finish = finish, init = init } do
 		if type(callback) ~= 'function' then
 			M.panic('worker.resolve(): ' .. name .. ' must be a function')
 		end
 	end
-	local flags = flag_list(options)
 	local id = start_query(qname, qtype, qclass, flags, finish ~= nil, octets)
 	if finish or init or #flags > 0 then
 		waiting[id] = { finish = finish, init = init, flags = flags }
@@ -235,9 +248,9 @@ G.resolve = worker.resolve
 
 -- A prepared query, started as it is.
 function worker.resolve_pkt(pkt, options, finish, init)
-	if not M.packet_content(pkt) then
+	if pkt == nil then
 		return false
-	elseif not pkt:qname() then
+	elseif not M.packet_content(pkt) or not pkt:qname() then
 		M.panic('worker.resolve_pkt(): expected a packet with a question')
 	end
 	return start(pkt:towire(), G.kres.dname2str(pkt:qname()), pkt:qtype(), pkt:qclass(), options,
