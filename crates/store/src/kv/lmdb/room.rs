@@ -10,6 +10,7 @@
 //! Where the C library does otherwise there are no fences, and all else is as it would be.
 
 use std::cell::Cell;
+use std::hint::black_box;
 use std::ptr::{self, NonNull};
 
 use super::fault::page_bytes;
@@ -192,15 +193,17 @@ impl Drop for Refused {
     }
 }
 
-/// Memory from where LMDB has it.
+/// Memory from where LMDB has it. The compiler is not to know that, since it would believe that nobody
+/// looks behind its end, and nobody at what was written just before it is given back.
 fn take(bytes: usize) -> Option<NonNull<u8>> {
     // SAFETY: any length may be asked for.
-    NonNull::new(unsafe { libc::malloc(bytes) }.cast())
+    let piece = black_box(unsafe { libc::malloc(bytes) });
+    NonNull::new(ptr::with_exposed_provenance_mut(piece.expose_provenance()))
 }
 
 fn give_back(piece: NonNull<u8>) {
     // SAFETY: it came from `take`, and every owner gives it back once.
-    unsafe { libc::free(piece.as_ptr().cast()) };
+    unsafe { libc::free(black_box(piece.as_ptr()).cast()) };
 }
 
 /// Changes what may be done with a page of memory.
