@@ -101,6 +101,7 @@ impl Environment {
         // are found by the check at the next start and by the tags. The map is writable, but
         // this crate hands out shared slices of it only.
         unsafe { options.flags(EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP) };
+        let fences = Fences::before_mapping(usize::try_from(bytes).unwrap_or_default());
         // SAFETY: the file is changed by LMDB under its own locks only, which are shared by all
         // users of the directory; if somebody cuts it off, `fault.rs` answers. It is not open
         // twice in this process: heed refuses that.
@@ -134,7 +135,7 @@ impl Environment {
             locks: lock_map.and_then(|(start, len)| LockTable::at(start, len)),
             rooms: OnceCell::new(),
             database,
-            fences: Fences::around(map.start.addr().get(), map.len),
+            fences: fences.and_around(map.start.addr().get(), map.len),
             map,
             env,
             data,
@@ -244,7 +245,8 @@ impl Environment {
         self.end_snapshot();
         let len = usize::try_from(bytes).map_err(|_| StoreError::SizeOutOfRange { bytes })?;
         self.data_guard = None;
-        self.fences = Fences::none();
+        // Those that are there keep what is made now from what lies above.
+        let fences = std::mem::replace(&mut self.fences, Fences::none());
         // SAFETY: the snapshot is over and no write transaction is open, as `&mut self` shows,
         // so nothing points into the map.
         let resized = unsafe { self.env.resize(len) };
@@ -253,6 +255,7 @@ impl Environment {
             // LMDB maps more than it is asked to if a spoiled meta page says so.
             Ok(map) if map.len == len => {
                 self.map = map;
+                drop(fences);
                 self.fences = Fences::around(map.start.addr().get(), map.len);
                 self.data_guard = Guard::of_trees(map.start.as_ptr() as usize, map.len);
                 Ok(())

@@ -3,8 +3,9 @@
 //! next. At a fence that ends, and the transaction is given up (`abandon.rs`) before anything else of
 //! the process is hurt.
 //!
-//! The kernel chooses where the map is. Where something else lies right beside it already, there is no
-//! fence; mostly it leaves room.
+//! The kernel chooses where the map is: mostly at the upper end of the first hole that is large enough, and
+//! so right below something else, which may be the memory of the C library. So a fence is put up there
+//! before the map is made.
 
 use std::ptr;
 
@@ -25,6 +26,22 @@ impl Fences {
     /// No fences.
     pub(super) fn none() -> Fences {
         Fences { ranges: Vec::new() }
+    }
+
+    /// A fence at the upper end of where the kernel is about to put a map of `len` bytes.
+    pub(super) fn before_mapping(len: usize) -> Fences {
+        let len = len.next_multiple_of(page_bytes());
+        let Some(start) = map_nothing(0, len, 0) else { return Fences::none() };
+        // SAFETY: the mapping was just made, and nothing is in it.
+        unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), len) };
+        let above = FENCE_BYTES.iter().find_map(|bytes| put_up(start + len - *bytes, *bytes));
+        Fences { ranges: above.into_iter().collect() }
+    }
+
+    /// These, and those around the map that was made meanwhile.
+    pub(super) fn and_around(mut self, start: usize, len: usize) -> Fences {
+        self.ranges.append(&mut Fences::around(start, len).ranges);
+        self
     }
 
     /// Fences in the `len` bytes from `start`, whole pages, as far as there is room beside them.
@@ -54,24 +71,7 @@ impl Drop for Fences {
 
 /// Puts up a fence where nothing is.
 fn put_up(start: usize, len: usize) -> Option<(usize, usize)> {
-    // SAFETY: a new mapping that replaces none.
-    let made = unsafe {
-        libc::mmap(
-            ptr::with_exposed_provenance_mut(start),
-            len,
-            libc::PROT_NONE,
-            libc::MAP_PRIVATE
-                | libc::MAP_ANONYMOUS
-                | libc::MAP_NORESERVE
-                | libc::MAP_FIXED_NOREPLACE,
-            -1,
-            0,
-        )
-    };
-    if made == libc::MAP_FAILED {
-        return None;
-    }
-    let made = made.expose_provenance();
+    let made = map_nothing(start, len, libc::MAP_FIXED_NOREPLACE)?;
     // An old kernel takes the address for a wish.
     if made != start {
         // SAFETY: the mapping was just made, and nothing is in it.
@@ -79,4 +79,20 @@ fn put_up(start: usize, len: usize) -> Option<(usize, usize)> {
         return None;
     }
     Some((start, len))
+}
+
+/// Maps what nobody may touch, and replaces nothing; where.
+fn map_nothing(start: usize, len: usize, flags: libc::c_int) -> Option<usize> {
+    // SAFETY: a new mapping that replaces none.
+    let made = unsafe {
+        libc::mmap(
+            ptr::with_exposed_provenance_mut(start),
+            len,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags,
+            -1,
+            0,
+        )
+    };
+    (made != libc::MAP_FAILED).then(|| made.expose_provenance())
 }
