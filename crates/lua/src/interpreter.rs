@@ -261,11 +261,13 @@ impl Interpreter {
     /// `next_deadline()` in the past.
     pub fn handle_deadline(&self) {
         let (now, ticks) = (self.host().now_ms(), self.state.budget.ticks());
+        // What these callbacks start for at once is for the next turn.
+        let newest = self.state.timers.borrow().newest();
         for _ in 0..TIMERS_PER_TURN {
             if self.state.budget.ticks() != ticks {
                 break;
             }
-            let due = self.state.timers.borrow_mut().take_due(now);
+            let due = self.state.timers.borrow_mut().take_due(now, newest);
             let Some(id) = due else { break };
             let _run = self.state.budget.begin(Kind::Callback);
             self.enter(self.fire_timer.call::<()>(id));

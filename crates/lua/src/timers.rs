@@ -71,12 +71,17 @@ impl Timers {
         Some(if all { Over::All } else { Over::Callback })
     }
 
-    /// Takes the earliest timer that is due at `now`. A repeating one is started again before its
+    /// The id that was given last: timers with higher ones are not for a turn that begins now.
+    pub(crate) fn newest(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Takes the earliest timer that is due at `now`, if its id is at most `newest`. A repeating one is started again before its
     /// callback runs; a single one stays known, without deadline, until [`Timers::settle`], so that
     /// its own callback can reschedule it.
-    pub(crate) fn take_due(&mut self, now: u64) -> Option<u64> {
+    pub(crate) fn take_due(&mut self, now: u64, newest: u64) -> Option<u64> {
         let (deadline, id) = *self.order.first()?;
-        if deadline > now {
+        if deadline > now || id > newest {
             return None;
         }
         self.order.pop_first();

@@ -3,7 +3,7 @@
 use super::{IDS_TOGETHER, Over, Timers};
 
 fn due(timers: &mut Timers, now: u64) -> Vec<u64> {
-    std::iter::from_fn(|| timers.take_due(now)).collect()
+    std::iter::from_fn(|| timers.take_due(now, u64::MAX)).collect()
 }
 
 #[test]
@@ -85,8 +85,19 @@ fn timers_one_after_the_other_leave_nothing_held() {
     let mut dropped = 0;
     for _ in 0..4 * IDS_TOGETHER {
         let id = timers.start(0, None).unwrap();
-        assert_eq!(timers.take_due(0), Some(id));
+        assert_eq!(timers.take_due(0, u64::MAX), Some(id));
         dropped += u32::from(timers.settle(id) == Some(Over::All));
     }
     assert_eq!(dropped, 4);
+}
+
+#[test]
+fn what_is_started_within_a_turn_waits_for_the_next() {
+    let mut timers = Timers::default();
+    let first = timers.start(0, None).unwrap();
+    let newest = timers.newest();
+    assert_eq!(timers.take_due(5, newest), Some(first));
+    let second = timers.start(5, None).unwrap();
+    assert_eq!(timers.take_due(5, newest), None);
+    assert_eq!(timers.take_due(5, timers.newest()), Some(second));
 }
