@@ -117,6 +117,9 @@ pub(crate) const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// Such looks, at most: two seconds, after which most clients have asked somebody else.
 pub(crate) const DRAIN_LOOKS_MAX: usize = 200;
 
+/// At the end, threads that read files get so long to finish; what they find out is of no use any more.
+pub(crate) const THREADS_END_TIME: Duration = Duration::from_millis(100);
+
 /// Times in a row that a worker which ended soon after its start is started again at once: as often as a
 /// question that ends workers takes to be condemned.
 pub(crate) const RESTARTS_AT_ONCE: u32 = CONDEMNED_AFTER as u32;

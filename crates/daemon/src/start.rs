@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::cli::{ConfigChoice, Options, VERSION_LINE};
 use crate::clock::Clock;
 use crate::host::{DaemonHost, serve_again, serve_inherited};
-use crate::limits::{DRAIN_LOOK, DRAIN_LOOKS_MAX};
+use crate::limits::{DRAIN_LOOK, DRAIN_LOOKS_MAX, THREADS_END_TIME};
 use crate::listeners::Place as Endpoint;
 use crate::logging::{self, Level, log};
 use crate::os::suspects::Suspects;
@@ -135,6 +135,8 @@ fn start(options: &Options) -> Result<u8> {
         .context("event loop")?;
     let group = Group { workers, suspects, manager };
     let done = runtime.block_on(work(options, group, sockets, descriptors, interactive));
+    // Threads that still read a zone or a list have nobody any more to tell of it.
+    runtime.shutdown_timeout(THREADS_END_TIME);
     if let Some(suspects) = suspects {
         suspects.leave();
     }

@@ -13,12 +13,12 @@ use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 use crate::bindings::{self, State};
 use crate::console::{Outcome, Session, SessionState};
 use crate::host::{FdWatch, Host, ListenAddress, LogLevel, QueryId};
-use crate::policy::LuaFunction;
 use crate::timers::{IDS_TOGETHER, Over, Timers};
 use budget::{Budget, Kind};
 pub use budget::{CONFIGURATION_ANEW, CONFIGURATION_FIRST};
 use call::{Door, HookFunction, Shelf};
 pub use queries::QueryCallbacks;
+use rules::FilterLists;
 pub use rules::{RuleFault, is_in_hook, with_core};
 
 pub(crate) mod budget;
@@ -103,9 +103,10 @@ pub struct Interpreter {
     run_action: Function,
     run_test: Function,
     make_filters: Function,
+    ask_one_by_one: Function,
     chosen_action: Function,
     door: Rc<Door>,
-    filter_lists: RefCell<Vec<(Box<[LuaFunction]>, HookFunction)>>,
+    filter_lists: RefCell<FilterLists>,
     /// Why the default trust anchors could not be loaded; it matters if the configuration leaves
     /// them as they are.
     anchors_fault: RefCell<Option<String>>,
@@ -160,6 +161,7 @@ impl Interpreter {
             run_action: internals.get("run_action")?,
             run_test: internals.get("run_test")?,
             make_filters: internals.get("make_filters")?,
+            ask_one_by_one: internals.get("ask_one_by_one")?,
             chosen_action: internals.get("chosen_action")?,
             door,
             filter_lists: RefCell::default(),

@@ -38,6 +38,8 @@ pub(super) struct State {
     shared: Cell<bool>,
     /// It could not be opened, and a store in memory stands in.
     awaited: RefCell<Option<Awaited>>,
+    /// Zone files that are being imported.
+    imports: Rc<Cell<usize>>,
 }
 
 /// The words of a store for the operator.

@@ -14,6 +14,12 @@ use crate::policy::{Action, LuaFunction};
 
 /// Lists of filters that are kept ready: neighbouring functions among the rules make one.
 const FILTER_LISTS_MAX: usize = 64;
+/// When so many others were asked for, those that are kept are perhaps of rules that are gone: making code
+/// for the present ones costs no more than asking the others so often did.
+const OTHER_LISTS_MAX: u32 = 100_000;
+
+/// Lists of numbers with the function that asks them, and how often others were asked for.
+pub(super) type FilterLists = (Vec<(Box<[LuaFunction]>, HookFunction)>, u32);
 
 /// A function of a rule raised an error or returned something that is no action; the text says
 /// what. It is for the log; the request fails.
@@ -63,17 +69,23 @@ impl Interpreter {
         Ok(Some((at, action)))
     }
 
-    /// The functions themselves as one, made once for each list of numbers that is in use.
+    /// The functions themselves as one, made once for each list of numbers that is in use. Lists that find
+    /// no place are asked one by one.
     fn filter_list(&self, functions: &[LuaFunction]) -> Result<HookFunction, RuleFault> {
-        let mut lists = self.filter_lists.borrow_mut();
+        let (lists, others) = &mut *self.filter_lists.borrow_mut();
         if let Some((_, list)) = lists.iter().find(|(known, _)| **known == *functions) {
             return Ok(list.clone());
         }
         let numbers = self.lua.create_sequence_from(functions.iter().map(|function| function.0))?;
-        let list = HookFunction::new(&self.lua, &self.make_filters.call(numbers)?)?;
-        if lists.len() >= FILTER_LISTS_MAX {
-            lists.remove(0);
+        if *others >= OTHER_LISTS_MAX {
+            *others = 0;
+            lists.clear();
         }
+        if lists.len() >= FILTER_LISTS_MAX {
+            *others += 1;
+            return Ok(HookFunction::new(&self.lua, &self.ask_one_by_one.call(numbers)?)?);
+        }
+        let list = HookFunction::new(&self.lua, &self.make_filters.call(numbers)?)?;
         lists.push((functions.into(), list.clone()));
         Ok(list)
     }

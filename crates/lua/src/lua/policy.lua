@@ -14,10 +14,15 @@ local check_action = M.wrap(raw.policy.check_action, M.refuse)
 local filters = setmetatable({}, { __mode = 'k' })
 local actions = setmetatable({}, { __mode = 'k' })
 
--- Functions of the operator, by number, for the program to call.
+-- Functions of the operator, by number, for the program to call. They are kept for good, so who makes
+-- new ones for each request is told so.
 local functions, numbers = {}, {}
+local FUNCTIONS_MAX = 1000000
 function M.keep_function(fn)
 	if not numbers[fn] then
+		if #functions >= FUNCTIONS_MAX then
+			M.refuse('policy: a million functions are known; make actions and filters once, outside of filters')
+		end
 		functions[#functions + 1] = fn
 		numbers[fn] = #functions
 	end
@@ -27,15 +32,20 @@ function M.kept_function(number)
 	return functions[number]
 end
 
--- An action as its description.
-local function describe_action(action, what)
+-- The description of an action; nothing if it is a function of the operator.
+local function known_action(action, what)
 	if type(action) ~= 'function' then
 		M.refuse(string.format('%s: expected an action such as policy.DENY, got %s', what,
 			action == nil and 'nothing' or 'a ' .. type(action)))
 	end
-	return actions[action] or { kind = 'lua', fn = M.keep_function(action) }
+	return actions[action]
 end
-M.describe_action = describe_action
+M.known_action = known_action
+
+-- An action as its description.
+local function describe_action(action, what)
+	return known_action(action, what) or { kind = 'lua', fn = M.keep_function(action) }
+end
 
 -- Actions.
 
@@ -308,7 +318,7 @@ function policy.COMBINE(list)
 		M.refuse('policy.COMBINE: expected a list of actions')
 	end
 	for _, action in ipairs(list) do
-		describe_action(action, 'policy.COMBINE')
+		known_action(action, 'policy.COMBINE')
 	end
 	return function (state, req)
 		for _, action in ipairs(list) do

@@ -535,9 +535,25 @@ function M.run_filters(_, req, slot, key, list, name, rtype, class)
 	return list(req, request.current(req))
 end
 
--- For the program: the action of that filter, described.
+-- The same without code made for them, for lists that are too many.
+function M.ask_one_by_one(numbers)
+	return function (req, query)
+		for i = 1, #numbers do
+			local action = M.kept_function(numbers[i])(req, query)
+			if action then
+				return choose(i, action)
+			end
+		end
+	end
+end
+
+-- The number of a function that a filter has just made or chosen; it has none of its own, since filters
+-- may make one for each request.
+local CHOSEN = 0
+
+-- For the program: the action of that filter, described. It is carried out at once.
 function M.chosen_action()
-	return (M.describe_action(chosen, 'a function in policy.add()'))
+	return M.known_action(chosen, 'a function in policy.add()') or { kind = 'lua', fn = CHOSEN }
 end
 
 -- Runs a function of a rule, which another one may have asked for.
@@ -553,7 +569,7 @@ end
 
 -- For the program: an action that is a function; the state that follows, or nothing.
 function M.run_action(fn, state, req, slot, key)
-	return within(req, slot, key, M.kept_function(fn), state, req)
+	return within(req, slot, key, fn == CHOSEN and chosen or M.kept_function(fn), state, req)
 end
 
 -- For the program: a question that a function answers with yes or no.

@@ -427,7 +427,8 @@ fn answers_are_not_shared_while_such_a_layer_is_there() {
 /// A layer that asks the functions of the operator, as the rules do.
 struct Rules {
     world: std::rc::Rc<World>,
-    filters: Vec<LuaFunction>,
+    /// Each is asked at once, as neighbouring functions among the rules are.
+    lists: Vec<Vec<LuaFunction>>,
     post: bool,
 }
 
@@ -442,28 +443,40 @@ impl Layer for Rules {
 
     fn begin(&mut self, ctx: &mut RequestContext<'_>, state: State) -> State {
         let lua = &self.world.lua;
-        match lua.run_filters(&self.filters, ctx, state, false) {
-            Ok(Some((at, PolicyAction::Lua(function)))) => {
-                self.world.host.calls.borrow_mut().push(format!("filter {at}"));
-                lua.run_action(function, ctx, state, false).unwrap().unwrap_or(state)
-            }
-            Ok(Some((at, action))) => {
-                self.world.host.calls.borrow_mut().push(format!("filter {at} {action:?}"));
-                state
-            }
-            Ok(None) => state,
-            Err(fault) => {
-                self.world.host.calls.borrow_mut().push(fault.to_string());
-                State::Fail
-            }
+        for list in &self.lists {
+            let call = match lua.run_filters(list, ctx, state, false) {
+                Ok(None) => continue,
+                Ok(Some((at, PolicyAction::Lua(function)))) => {
+                    self.world.host.calls.borrow_mut().push(format!("filter {at}"));
+                    return lua.run_action(function, ctx, state, false).unwrap().unwrap_or(state);
+                }
+                Ok(Some((at, action))) => format!("filter {at} {action:?}"),
+                Err(fault) => {
+                    self.world.host.calls.borrow_mut().push(fault.to_string());
+                    return State::Fail;
+                }
+            };
+            self.world.host.calls.borrow_mut().push(call);
+            break;
         }
+        state
     }
 
     fn finish(&mut self, ctx: &mut RequestContext<'_>, state: State) -> State {
-        let test = self.world.lua.run_test(self.filters[0], ctx, state);
+        let test = self.world.lua.run_test(self.lists[0][0], ctx, state);
         self.post = test.is_ok();
         state
     }
+}
+
+/// The functions of the operator that are filters of rules.
+fn filters_of(world: &World) -> Vec<LuaFunction> {
+    let rules = world.host.rules.borrow();
+    let function = |rule: &lua::policy::Rule| match rule.filter {
+        lua::policy::Filter::Lua(function) => function,
+        ref other => panic!("{other:?}"),
+    };
+    rules.iter().map(|(_, rule, _)| function(rule)).collect()
 }
 
 #[test]
@@ -478,20 +491,11 @@ fn functions_in_rules() {
          answer:rcode(kres.rcode.REFUSED) return kres.DONE end end \
          if query:name() == todname('bad.example.') then return 5 end end)",
     );
-    let filters: Vec<LuaFunction> = world
-        .host
-        .rules
-        .borrow()
-        .iter()
-        .map(|(_, rule, _)| match rule.filter {
-            lua::policy::Filter::Lua(function) => function,
-            ref other => panic!("{other:?}"),
-        })
-        .collect();
+    let filters = filters_of(&world);
     assert_eq!(filters.len(), 2);
     let world = std::rc::Rc::new(world);
     let mut served = Served::with(World::ready());
-    let layer = Box::new(Rules { world: world.clone(), filters, post: false });
+    let layer = Box::new(Rules { world: world.clone(), lists: vec![filters], post: false });
     served.resolver.layers_mut().insert(layer, Place::Before("iterate")).unwrap();
     world.host.take_calls();
     served.ask("a.example.", Rtype::A);
@@ -500,9 +504,41 @@ fn functions_in_rules() {
     assert!(world.host.take_calls().is_empty());
     assert_eq!(served.ask("act.example.", Rtype::A).rcode, Rcode::REFUSED);
     assert_eq!(world.host.take_calls(), ["filter 1"]);
+    // What a filter makes anew for each request is not kept.
+    for _ in 0..100 {
+        served.ask("act.example.", Rtype::A);
+    }
+    world.host.take_calls();
+    world.eval("policy.add(function () end)");
+    assert_eq!(filters_of(&world)[2], LuaFunction(3));
     assert_eq!(served.ask("bad.example.", Rtype::A).rcode, Rcode::SERVFAIL);
     let calls = world.host.take_calls();
     assert!(calls[0].contains("expected an action such as policy.DENY"), "{calls:?}");
+}
+
+#[test]
+fn more_lists_of_functions_than_are_kept_ready() {
+    let world = World::ready();
+    world.eval(
+        "for i = 1, 150 do policy.add(function (req, query) \
+         if query:name() == todname('n' .. i .. '.example.') then return policy.DROP end end) end",
+    );
+    // One function by itself, three neighbours, and so on.
+    let filters = filters_of(&world);
+    let lists = filters.chunk_by(|one, _| one.0 % 4 != 0).map(<[LuaFunction]>::to_vec);
+    let lists: Vec<_> = lists.flat_map(|list| [vec![list[0]], list[1..].to_vec()]).collect();
+    assert_eq!(lists.len(), 76);
+    let world = std::rc::Rc::new(world);
+    let mut served = Served::with(World::ready());
+    let layer = Box::new(Rules { world: world.clone(), lists, post: false });
+    served.resolver.layers_mut().insert(layer, Place::Before("iterate")).unwrap();
+    world.host.take_calls();
+    for _ in 0..2 {
+        for (name, at) in [("n1", 0), ("n4", 2), ("n64", 2), ("n149", 0), ("n150", 0)] {
+            served.ask(&format!("{name}.example."), Rtype::A);
+            assert_eq!(world.host.take_calls(), [format!("filter {at} Drop")], "{name}");
+        }
+    }
 }
 
 #[test]

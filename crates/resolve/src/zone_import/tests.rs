@@ -45,6 +45,9 @@ fn a_changed_record_is_noticed() {
 fn a_zone_needs_a_digest_that_can_be_checked() {
     let other = SIMPLE.replace("ZONEMD 2018031900 1 1", "ZONEMD 2018031900 1 240");
     assert_eq!(import(&other, true, true).unwrap_err(), ImportFault::NoDigest);
+    let line = SIMPLE.lines().find(|line| line.contains("ZONEMD")).unwrap();
+    let twice = format!("{SIMPLE}{}\n", line.replace("c68090", "c68091"));
+    assert_eq!(import(&twice, true, true).unwrap_err(), ImportFault::NoDigest);
     let old = SIMPLE.replace("ZONEMD 2018031900", "ZONEMD 2018031899");
     assert_eq!(import(&old, true, true).unwrap_err(), ImportFault::NoDigest);
 }

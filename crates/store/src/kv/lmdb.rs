@@ -113,6 +113,21 @@ pub fn open(options: &OpenOptions) -> Result<Box<dyn Kv>, StoreError> {
 }
 
 impl Lmdb {
+    fn grow_files(&mut self, bytes: u64) -> Result<(), StoreError> {
+        if !self.settle()? {
+            return Err(StoreError::Closed);
+        }
+        let environment = self.environment.as_mut().ok_or(StoreError::Closed)?;
+        let kept = environment.map_len();
+        if bytes > kept {
+            return environment.resize(bytes);
+        }
+        if bytes < kept {
+            self.notices.push(Notice::SizeKept { asked: bytes, kept });
+        }
+        Ok(())
+    }
+
     fn open(&mut self, wait: bool) -> Result<(), StoreError> {
         let opening = Opening {
             options: &self.options,
@@ -441,23 +456,12 @@ impl Base for Lmdb {
 
     fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
         let before = std::mem::replace(&mut self.options.bytes, bytes);
-        if !self.settle()? {
-            return Err(StoreError::Closed);
+        let done = self.grow_files(bytes);
+        // Whatever makes the files anew later is not to ask for what there is no room for.
+        if done.is_err() {
+            self.options.bytes = before;
         }
-        let Some(environment) = &mut self.environment else { return Err(StoreError::Closed) };
-        let kept = environment.map_len();
-        if bytes > kept {
-            let resized = environment.resize(bytes);
-            // Whatever makes the files anew later is not to ask for what there is no room for.
-            if resized.is_err() {
-                self.options.bytes = before;
-            }
-            return resized;
-        }
-        if bytes < kept {
-            self.notices.push(Notice::SizeKept { asked: bytes, kept });
-        }
-        Ok(())
+        done
     }
 
     fn maintain(&mut self) {

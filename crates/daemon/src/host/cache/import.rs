@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 
 use lua::host::{HostError, ZoneFile};
 use resolve::zone_import::{self, ImportOptions, ZoneImport};
@@ -20,6 +20,8 @@ const ZONE_BYTES_MAX: u64 = 64 << 20;
 /// What is no larger is looked at before anything else, so that a script learns at once that it is no
 /// zone; that takes a millisecond or two.
 const LOOKED_AT_BYTES: u64 = 64 << 10;
+/// Zone files read and checked at the same time, each by a thread, with the zone in memory.
+const IMPORTS_MAX: usize = 8;
 /// Sets put into the store in one turn: about a millisecond's worth.
 const SETS_PER_TURN: usize = 256;
 
@@ -43,8 +45,17 @@ impl DaemonHost {
             zonemd: zone.zonemd,
             accept_unsigned: zone.accept_unsigned,
         };
-        let length = File::open(&path).and_then(|file| file.metadata()).map_err(failed)?.len();
-        if length <= LOOKED_AT_BYTES {
+        let about = std::fs::metadata(&path).map_err(failed)?;
+        // Pipes and devices make who reads them wait.
+        if !about.is_file() {
+            let text = format!("'{}' is not a regular file", path.display());
+            return Err(HostError::refused(text));
+        }
+        if self.cache.imports.get() >= IMPORTS_MAX {
+            let text = format!("{IMPORTS_MAX} zone files are being imported; wait for one to end");
+            return Err(HostError::refused(text));
+        }
+        if about.len() <= LOOKED_AT_BYTES {
             let text = read(&path).map_err(failed)?;
             zone_import::look(&text, &options)
                 .map_err(|fault| HostError::refused(fault.to_string()))?;
@@ -55,6 +66,8 @@ impl DaemonHost {
         let anchors = self.worker.with_settings(|settings| settings.trust_anchors.clone());
         let now = self.worker.now().unix.seconds();
         let program = self.program.clone();
+        let imports = Rc::clone(&self.cache.imports);
+        imports.set(imports.get() + 1);
         spawn_local(async move {
             let checked = spawn_blocking(move || {
                 let text = read(&path).map_err(|error| error.to_string())?;
@@ -65,6 +78,7 @@ impl DaemonHost {
                 Ok(Err(fault)) => Err(fault),
                 Err(_) => Err("checking it failed".to_owned()),
             };
+            imports.set(imports.get() - 1);
             let now = program.borrow().upgrade();
             if let Some(program) = now {
                 program.zone_is_imported(number, &result);

@@ -177,6 +177,7 @@ fn alias(
                 reply.rcode = Rcode::YXDOMAIN;
                 let signed = signed_set(owner, rtype, ttl, rdatas, signatures, hit.rank);
                 reply.answer.push(signed);
+                reply.authority.extend(proofs);
                 return Some((reply, Outcome::Failed(Rcode::YXDOMAIN)));
             }
         }?
