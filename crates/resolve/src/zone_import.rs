@@ -95,11 +95,23 @@ fn apex(sets: &[Rrset], options: &ImportOptions) -> Result<Apex, ImportFault> {
     Ok(Apex { origin: soa.owner.clone(), serial, negative_ttl })
 }
 
-/// Whether a text is a zone at all: it can be read and has its SOA record.
+/// Whether a text is a zone at all: it can be read, has its SOA record, and its digest matches if that is
+/// asked for. Signatures are not looked at.
 pub fn look(text: &[u8], options: &ImportOptions) -> Result<(), ImportFault> {
+    read_sets(text, options).map(|_| ())
+}
+
+/// The sets of a zone in their order, its digest checked.
+fn read_sets(text: &[u8], options: &ImportOptions) -> Result<(Vec<Rrset>, Apex), ImportFault> {
     let settings = zonefile::Settings::default();
-    let sets = zonefile::rrsets(text, &settings).map_err(ImportFault::Text)?;
-    apex(&sets, options).map(|_| ())
+    let mut sets = zonefile::rrsets(text, &settings).map_err(ImportFault::Text)?;
+    let apex = apex(&sets, options)?;
+    sets.retain(|set| set.class == Class::IN && set.owner.is_at_or_below(&apex.origin));
+    sets.sort_by(|a, b| a.owner.cmp(&b.owner).then(a.rtype.0.cmp(&b.rtype.0)));
+    if options.zonemd {
+        check_digest(&sets, &apex.origin, apex.serial)?;
+    }
+    Ok((sets, apex))
 }
 
 /// Reads and checks a zone. `now`: seconds since 1970.
@@ -109,14 +121,7 @@ pub fn read(
     options: &ImportOptions,
     now: u64,
 ) -> Result<ZoneImport, ImportFault> {
-    let settings = zonefile::Settings::default();
-    let mut sets = zonefile::rrsets(text, &settings).map_err(ImportFault::Text)?;
-    let Apex { origin, serial, negative_ttl } = apex(&sets, options)?;
-    sets.retain(|set| set.class == Class::IN && set.owner.is_at_or_below(&origin));
-    sets.sort_by(|a, b| a.owner.cmp(&b.owner).then(a.rtype.0.cmp(&b.rtype.0)));
-    if options.zonemd {
-        check_digest(&sets, &origin, serial)?;
-    }
+    let (sets, Apex { origin, negative_ttl, .. }) = read_sets(text, options)?;
     let keys = trusted_keys(&sets, &origin, anchors, options, now as u32)?;
     let sets = ranked(sets, &origin, keys.as_ref(), now as u32)?;
     Ok(ZoneImport { origin, sets, negative_ttl })

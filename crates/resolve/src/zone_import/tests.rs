@@ -38,6 +38,9 @@ fn what_is_not_part_of_the_zone_is_not_digested() {
 fn a_changed_record_is_noticed() {
     let text = SIMPLE.replace("203.0.113.63", "203.0.113.64");
     assert_eq!(import(&text, true, true).unwrap_err(), ImportFault::Digest);
+    let options = ImportOptions { zonemd: true, ..ImportOptions::default() };
+    assert_eq!(look(text.as_bytes(), &options).unwrap_err(), ImportFault::Digest);
+    assert_eq!(look(SIMPLE.as_bytes(), &options), Ok(()));
     assert!(import(&text, false, true).is_ok(), "nobody asked for the digest");
 }
 
