@@ -180,6 +180,11 @@ impl<'a> Nsec3s<'a> {
             };
         }
         let closest = self.closest(name, budget)?;
+        // An unsigned delegation may be left out at the name itself, so what a wildcard above it has
+        // says nothing about its DS (RFC 5155 §8.6).
+        if closest.opt_out && rtype == Rtype::DS {
+            return Ok(Proven { opt_out: true });
+        }
         if let Some(wildcard) = closest.encloser.wildcard_child() {
             let hash = self.hash(&wildcard, budget)?;
             if let Some(nsec3) = self.at(&hash) {
