@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use clap::error::ErrorKind;
 use lua::host::{Host, Network, QueryId, Reload, without_number};
-use lua::{CONFIGURATION_ANEW, CONFIGURATION_FIRST, Interpreter, InterpreterError};
+use lua::{CONFIGURATION_ANEW, CONFIGURATION_FIRST, Interpreter, InterpreterError, QueryCallbacks};
 use nix::unistd::{AccessFlags, access};
 use resolve::layer::stack::Place;
 use resolve::{Client, Settings};
@@ -331,6 +331,10 @@ pub(crate) async fn build(
     if built.is_err() {
         worker.listeners.close_all();
         worker.set_fleet(None);
+        // What it holds leads back to the worker.
+        worker.change_resolver(|core| {
+            core.layers_mut().remove(QueryCallbacks::NAME);
+        });
     }
     built
 }
