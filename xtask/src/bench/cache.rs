@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::load::{Load, client, flood, question, upstream, watch};
+use super::load::{Load, client, configuration, flood, question, upstream, watch};
 use crate::lab::kill_group;
 use crate::step::{Steps, cargo, run};
 
@@ -97,15 +97,7 @@ impl Group {
     /// Starts it; it may not listen yet.
     fn start(built: &Path, folder: &Path, workers: usize, upstream: u16) -> Result<Group> {
         let port = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let configuration = format!(
-            "net.listen('127.0.0.1', {port})\n\
-             trust_anchors.remove('.')\n\
-             cache.size = {CACHE_MIB} * MB\n\
-             policy.add(policy.all(policy.STUB('127.0.0.1@{upstream}')))\n\
-             modules.unload('priming') modules.unload('ta_signal_query')\n\
-             modules.unload('detect_time_skew')\n"
-        );
-        fs::write(folder.join("config"), configuration)?;
+        fs::write(folder.join("config"), configuration(port, CACHE_MIB, upstream))?;
         let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
         let mut command = Command::new(built.join("kresd"));
         command.args(["-c", "config", "-n"]);

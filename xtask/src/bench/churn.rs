@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::load::{self, upstream};
+use super::load::{self, configuration, upstream};
 use crate::step::is_there;
 
 /// Size of the cache.
@@ -85,15 +85,7 @@ fn contest(contestant: &Contestant) -> Result<String> {
 fn contest_in(contestant: &Contestant, folder: &Path) -> Result<String> {
     let (upstream, asked) = upstream()?;
     let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-    let configuration = format!(
-        "net.listen('127.0.0.1', {port})\n\
-         trust_anchors.remove('.')\n\
-         cache.size = {CACHE_MIB} * MB\n\
-         policy.add(policy.all(policy.STUB('127.0.0.1@{upstream}')))\n\
-         modules.unload('priming') modules.unload('ta_signal_query')\n\
-         modules.unload('detect_time_skew')\n"
-    );
-    fs::write(folder.join("config"), configuration)?;
+    fs::write(folder.join("config"), configuration(port, CACHE_MIB, upstream))?;
     let log = fs::File::create(folder.join("log"))?;
     let start = |program: &Path, words: &[&str]| -> Result<Process> {
         let mut command = Command::new(program);

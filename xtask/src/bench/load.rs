@@ -170,3 +170,16 @@ pub(super) fn watch(
     }
     Ok(seen)
 }
+
+/// A configuration, in the words of 5.6 and ours, of a resolver on this port that asks nobody but the
+/// upstream, with a cache of so many mebibytes.
+pub(super) fn configuration(port: u16, cache_mib: usize, upstream: u16) -> String {
+    format!(
+        "net.listen('127.0.0.1', {port})\n\
+         trust_anchors.remove('.')\n\
+         cache.size = {cache_mib} * MB\n\
+         policy.add(policy.all(policy.STUB('127.0.0.1@{upstream}')))\n\
+         modules.unload('priming') modules.unload('ta_signal_query')\n\
+         modules.unload('detect_time_skew')\n"
+    )
+}

@@ -7,6 +7,7 @@
 //! right size, each with a fence behind it, were given back to the C library, which gives what was given
 //! back last to whoever asks for that size. Whether LMDB has got one is seen by what it has written there.
 //!
+//! The writers of a process are on one thread; another that split pages meanwhile could take a piece too.
 //! Where the C library does otherwise there are no fences, and all else is as it would be.
 
 use std::cell::Cell;
