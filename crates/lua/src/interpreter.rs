@@ -28,32 +28,39 @@ pub(crate) mod lent;
 mod queries;
 mod rules;
 
-/// The prelude: the language as files of Lua, in the order of their loading.
-const PRELUDE: [(&str, &str); 24] = [
-    ("budget", include_str!("lua/budget.lua")),
-    ("print", include_str!("lua/print.lua")),
-    ("basics", include_str!("lua/basics.lua")),
-    ("kres", include_str!("lua/kres.lua")),
-    ("objects", include_str!("lua/objects.lua")),
-    ("sockaddr", include_str!("lua/sockaddr.lua")),
-    ("rrset", include_str!("lua/rrset.lua")),
-    ("packet", include_str!("lua/packet.lua")),
-    ("request", include_str!("lua/request.lua")),
-    ("events", include_str!("lua/events.lua")),
-    ("net", include_str!("lua/net.lua")),
-    ("cache", include_str!("lua/cache.lua")),
-    ("trust_anchors", include_str!("lua/trust_anchors.lua")),
-    ("ta_update", include_str!("lua/ta_update.lua")),
-    ("worker", include_str!("lua/worker.lua")),
-    ("map", include_str!("lua/map.lua")),
-    ("modules", include_str!("lua/modules.lua")),
-    ("hints", include_str!("lua/hints.lua")),
-    ("policy", include_str!("lua/policy.lua")),
-    ("predict", include_str!("lua/predict.lua")),
-    ("older", include_str!("lua/older.lua")),
-    ("help", include_str!("lua/help.lua")),
-    ("control", include_str!("lua/control.lua")),
-    ("sandbox", include_str!("lua/sandbox.lua")),
+/// A file of `src/lua` as bytecode.
+macro_rules! compiled {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bytecode"))
+    };
+}
+/// The prelude: the language as files of Lua, in the order of their loading. They are compiled when
+/// the program is built (`build.rs`): compiling them took more than half of a start.
+const PRELUDE: [&[u8]; 24] = [
+    compiled!("budget"),
+    compiled!("print"),
+    compiled!("basics"),
+    compiled!("kres"),
+    compiled!("objects"),
+    compiled!("sockaddr"),
+    compiled!("rrset"),
+    compiled!("packet"),
+    compiled!("request"),
+    compiled!("events"),
+    compiled!("net"),
+    compiled!("cache"),
+    compiled!("trust_anchors"),
+    compiled!("ta_update"),
+    compiled!("worker"),
+    compiled!("map"),
+    compiled!("modules"),
+    compiled!("hints"),
+    compiled!("policy"),
+    compiled!("predict"),
+    compiled!("older"),
+    compiled!("help"),
+    compiled!("control"),
+    compiled!("sandbox"),
 ];
 
 /// Modules written in Lua that come with the program, by name.
@@ -88,6 +95,24 @@ pub enum InterpreterError {
     Lua(#[from] mlua::Error),
 }
 
+/// LuaJIT's translator into machine code, paused if it runs at all.
+struct Translator(Option<Function>);
+
+impl Translator {
+    fn pause(lua: &Lua) -> mlua::Result<Translator> {
+        let jit: Table = lua.globals().get("jit")?;
+        if !jit.get::<Function>("status")?.call::<bool>(())? {
+            return Ok(Translator(None));
+        }
+        jit.get::<Function>("off")?.call::<()>(())?;
+        Ok(Translator(Some(jit.get("on")?)))
+    }
+
+    fn go_on(self) -> mlua::Result<()> {
+        self.0.map_or(Ok(()), |on| on.call(()))
+    }
+}
+
 /// One LuaJIT state with the language in it.
 pub struct Interpreter {
     lua: Lua,
@@ -120,6 +145,10 @@ impl Interpreter {
         // SAFETY: all libraries include `ffi`, `debug` and C modules, which can corrupt memory when
         // misused. Configurations are programs of the operator and run with the operator's trust.
         let lua = unsafe { Lua::unsafe_new_with(StdLib::ALL, LuaOptions::new()) };
+        // What the prelude makes stays, and its loops run once: neither collecting nor translating
+        // them into machine code pays.
+        lua.gc_stop();
+        let translator = Translator::pause(&lua)?;
         Shelf::place(&lua)?;
         let state = Rc::new(State {
             host,
@@ -138,18 +167,18 @@ impl Interpreter {
         raw.raw_set("current_query", current_query)?;
         raw.raw_set("budget", state.budget.describe(&lua)?)?;
         let globals = lua.globals();
-        let support = include_str!("lua/support.lua");
-        let internals: Table =
-            lua.load(support).set_name("=kres/support.lua").call((raw, globals.clone()))?;
-        for (name, source) in PRELUDE {
-            let chunk = lua.load(source).set_name(format!("=kres/{name}.lua"));
-            chunk.call::<()>((internals.clone(), globals.clone()))?;
+        let support: &[u8] = compiled!("support");
+        let internals: Table = lua.load(support).call((raw, globals.clone()))?;
+        for chunk in PRELUDE {
+            lua.load(chunk).call::<()>((internals.clone(), globals.clone()))?;
         }
         budget::register(&lua, internals.get("overrun")?)?;
         let forget = HookFunction::new(&lua, &internals.get("forget_request")?)?;
         let forget_stop = HookFunction::new(&lua, &internals.get("forget_stop")?)?;
         let door = Rc::new(Door::new(&lua, Rc::clone(&state.budget), forget, forget_stop));
         state.door.set(Rc::clone(&door)).unwrap_or_default();
+        translator.go_on()?;
+        lua.gc_restart();
         Ok(Self {
             eval: internals.get("eval")?,
             incomplete: internals.get("incomplete")?,
