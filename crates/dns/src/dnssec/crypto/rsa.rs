@@ -6,6 +6,7 @@
 //! of one verification is bounded before it begins.
 
 mod big_integer;
+mod montgomery;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{

@@ -6,11 +6,10 @@
 
 use num_bigint::BigUint;
 
+use super::montgomery::{Modulus, WORD_BITS};
 use super::super::{KeyFault, SignatureFault};
 use super::{Hash, MODULUS_BITS_MAX, bits, encode_message};
 
-/// Bits that the arithmetic handles at once.
-const WORD_BITS: usize = 64;
 /// The most multiplications of two words that one verification may take: those of a 64-bit exponent
 /// with the longest modulus, which is where OpenSSL draws the line for such moduli. It leaves 320
 /// bits of exponent to a modulus of 2048 bits and any exponent to one of 1024, and takes about as
@@ -61,7 +60,7 @@ impl Key {
             return Err(SignatureFault::Mismatch);
         }
         let expected = encode_message(self.hash, data, self.len).ok_or(SignatureFault::Mismatch)?;
-        let recovered = signature.modpow(&self.exponent, &self.modulus);
+        let recovered = Modulus::new(&self.modulus).power(&signature, &self.exponent);
         if recovered == BigUint::from_bytes_be(&expected) {
             Ok(())
         } else {
