@@ -9,6 +9,7 @@ use crate::chance::Chance;
 use crate::counters::Counters;
 use crate::failures::Failures;
 use crate::known_zones::KnownZones;
+use crate::layer::cache::SharedProof;
 use crate::limits::LOG_LINES_MAX;
 use crate::selection::Servers;
 use crate::settings::Settings;
@@ -27,6 +28,8 @@ pub struct Core {
     pub failures: Failures,
     /// What is known about the trust of zones.
     pub zones: KnownZones,
+    /// What the denials of a turn share.
+    pub(crate) shared_proof: SharedProof,
     pub chance: Chance,
     pub counters: Counters,
     pub log: Log,

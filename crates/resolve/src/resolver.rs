@@ -37,6 +37,7 @@ use crate::failures::Failures;
 use crate::flags::QueryFlags;
 use crate::keyed::Keyed;
 use crate::known_zones::KnownZones;
+use crate::layer::cache::SharedProof;
 use crate::layer::cache::CacheLayer;
 use crate::layer::iterate::Iterate;
 use crate::layer::local_data::LocalData;
@@ -128,6 +129,7 @@ impl Resolver {
                 sockets_scarce_until: Mono::default(),
                 failures: Failures::new(key),
                 zones: KnownZones::new(key),
+                shared_proof: SharedProof::default(),
                 chance,
                 counters: Counters::default(),
                 log: Log::default(),
@@ -340,6 +342,7 @@ impl Resolver {
     pub fn cache_mut(&mut self) -> &mut Cache {
         self.answers.clear();
         self.core.zones.clear();
+        self.core.shared_proof.forget();
         &mut self.core.cache
     }
 
@@ -368,6 +371,8 @@ impl Resolver {
 
     /// What all layers share, for modules that need it between requests.
     pub fn core_mut(&mut self) -> &mut Core {
+        // The caller may put another store there.
+        self.core.shared_proof.forget();
         &mut self.core
     }
 

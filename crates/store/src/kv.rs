@@ -120,6 +120,10 @@ pub trait Kv {
     /// The same for all keys at once.
     fn age_all(&self);
 
+    /// A number that stays the same for as long as reads find the same: until the turn ends, or
+    /// something is written in it. What was worked out of reads holds for so long.
+    fn view(&self) -> u64;
+
     /// A number that changes when any process has called [`announce`](Self::announce), or
     /// [`clear`](Self::clear). Reading it takes nanoseconds.
     fn generation(&self) -> u64;

@@ -3,12 +3,14 @@
 //! vouched for (glue, referrals) answers no client.
 //!
 //! Looking is in [`peek`], what follows from validated proofs of absence in [`synthesis`]
-//! (RFC 8198), keeping in [`stash`].
+//! (RFC 8198) and what denials of one zone share in [`shared_proof`], keeping in [`stash`].
 
 mod peek;
+mod shared_proof;
 mod stash;
 mod synthesis;
 
+pub(crate) use shared_proof::SharedProof;
 use store::cache::Rank;
 
 use super::{Hooks, Layer, QueryContext, iterate};
@@ -98,7 +100,7 @@ impl Layer for CacheLayer {
 
 /// Which ranks may answer a question. What nobody has validated serves those who validate
 /// themselves, and names that no trust anchor covers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Standard {
     checking_disabled: bool,
     is_stub: bool,

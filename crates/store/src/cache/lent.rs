@@ -183,8 +183,18 @@ impl<'a> Reader<'a> {
         self.kv.is_intact()
     }
 
-    /// The same, and if there is nothing, whether there may be something else about the name at its
-    /// apex slot: who looks for both needs to look once if there is nothing.
+    /// See [`Kv::view`].
+    pub fn view(&self) -> u64 {
+        self.kv.view()
+    }
+
+    /// Seconds since 1970 at which things are looked up.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// The same as [`Reader::find`], and if there is nothing, whether there may be something else
+    /// about the name at its apex slot: who looks for both needs to look once if there is nothing.
     pub fn find_or_more(&mut self, name: &NameKey, rtype: Rtype) -> (Option<Lent<'a>>, bool) {
         let slot = key::slot_of(rtype);
         if slot == Slot::Apex {

@@ -103,12 +103,13 @@ impl Notices {
 pub struct Buffered<B: Base> {
     base: B,
     pending: Overlay,
+    view: u64,
 }
 
 #[allow(private_bounds, reason = "as above")]
 impl<B: Base> Buffered<B> {
     pub(super) fn new(base: B) -> Self {
-        Buffered { base, pending: Overlay::default() }
+        Buffered { base, pending: Overlay::default(), view: 0 }
     }
 
     #[cfg(test)]
@@ -118,6 +119,7 @@ impl<B: Base> Buffered<B> {
 
     fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         check_key(key)?;
+        self.view += 1;
         let bytes = key.len() + value.map_or(0, <[u8]>::len);
         if !self.pending.has_room(bytes) {
             let early = self.finish(false);
@@ -131,6 +133,7 @@ impl<B: Base> Buffered<B> {
     }
 
     fn finish(&mut self, wait: bool) -> Result<(), StoreError> {
+        self.view += 1;
         match self.base.end_turn(&self.pending, wait) {
             Ok(Committed::Done) => {
                 if !self.pending.is_empty() {
@@ -300,6 +303,7 @@ impl<B: Base> Kv for Buffered<B> {
     }
 
     fn rest(&mut self) -> Result<(), StoreError> {
+        self.view += 1;
         // A turn without writes of its own.
         self.base.end_turn(&Overlay::default(), false).map(drop)
     }
@@ -313,6 +317,7 @@ impl<B: Base> Kv for Buffered<B> {
     }
 
     fn clear(&mut self) -> Result<(), StoreError> {
+        self.view += 1;
         self.pending.clear();
         bump(&self.base.counters().clear);
         let cleared = self.base.clear();
@@ -327,6 +332,7 @@ impl<B: Base> Kv for Buffered<B> {
     }
 
     fn maintain(&mut self) {
+        self.view += 1;
         self.base.maintain();
     }
 
@@ -349,6 +355,10 @@ impl<B: Base> Kv for Buffered<B> {
 
     fn age_all(&self) {
         self.base.age_all();
+    }
+
+    fn view(&self) -> u64 {
+        self.view
     }
 
     fn generation(&self) -> u64 {

@@ -3,7 +3,7 @@
 
 use dns::{Name, NameKey, Rcode, Rdatas, Rrset, Rtype};
 use store::cache::entry::{Body, SignedSet};
-use store::cache::lent::{Apex, Lent};
+use store::cache::lent::{Apex, Lent, Reader};
 use store::cache::{Hit, Rank};
 
 use super::super::QueryContext;
@@ -49,6 +49,16 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
         if is_start && !may_have_more {
             continue;
         }
+        let question = Question { name, zone: wire, key: &key, zone_key: at, rtype };
+        if !is_start
+            && !with_proofs
+            && let Some(known) = ctx.core.shared_proof.of(at, &reader, standard)
+            && let Some(denied) = known.deny(&mut reader, &question)
+        {
+            debug_assert_eq!(Some(&denied), in_full(&mut reader, &question).as_ref());
+            ctx.core.counters.synthesized += 1;
+            return Some(denied);
+        }
         let Some(apex) = reader.apex(at) else { continue };
         let alias_type = if is_start { Rtype::CNAME } else { Rtype::DNAME };
         // Beside an alias there are these (RFC 4034 §3, §4): who asks for them does not mean where it leads.
@@ -66,16 +76,22 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
         let ns = apex.find(Rtype::NS).and_then(|lent| lent.records());
         if !is_zone_known && is_zone(&apex, ns.is_some(), is_start, rtype) {
             is_zone_known = true;
-            let question = Question { name, zone: wire, key: &key, zone_key: at, rtype };
             // What no anchor covers may be another zone of that name than the one that the proofs
             // are of, and stubs are asked for what the rest of the world does not see.
             if standard.is_covered
                 && !standard.is_stub
                 && let Some(found) = synthesis::find(&mut reader, &question, &apex.chains())
-                && let Some(reply) = found.into_reply(&question, with_proofs)
             {
-                ctx.core.counters.synthesized += 1;
-                return Some(reply);
+                if !with_proofs
+                    && !is_start
+                    && let Some(known) = found.known(&reader, &question, standard)
+                {
+                    ctx.core.shared_proof.keep(known);
+                }
+                if let Some(reply) = found.into_reply(&question, with_proofs) {
+                    ctx.core.counters.synthesized += 1;
+                    return Some(reply);
+                }
             }
         }
         if let Some(servers) = ns.and_then(|ns| ns.rdatas())
@@ -90,6 +106,12 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     }
     ctx.query.known_cuts = Some(cuts);
     None
+}
+
+/// What the proofs of a zone say about a question, without what was worked out before.
+fn in_full(reader: &mut Reader<'_>, question: &Question<'_>) -> Option<(Reply, Outcome)> {
+    let apex = reader.apex(question.zone_key)?;
+    synthesis::find(reader, question, &apex.chains())?.into_reply(question, false)
 }
 
 /// Does anybody look at the proofs of a denial, and at signatures? The client only if it says so

@@ -18,6 +18,8 @@ use store::cache::denial::{Chains, Link, Nsec3Parameters};
 use store::cache::entry::SignedSet;
 use store::cache::lent::{Reader, Records};
 
+use super::Standard;
+use super::shared_proof::{Chain, Known};
 use crate::limits::SYNTHESIS_HASH_BLOCKS_MAX;
 use crate::query::Outcome;
 use crate::reply::{Reply, Source};
@@ -46,6 +48,16 @@ pub(super) struct Found<'r> {
     /// Type of the records that prove it.
     chain: Rtype,
     links: Links<'r>,
+    shared: Option<Shared<'r>>,
+}
+
+/// What other denials in the zone need, too.
+struct Shared<'r> {
+    /// Octets of the question's key that are the closest encloser's.
+    encloser: usize,
+    /// The TTL of the records about it and its wildcard.
+    ttl: u32,
+    parameters: Option<Nsec3Parameters<'r>>,
 }
 
 /// Three at most: closest encloser, next closer name, wildcard (RFC 5155 §7.2.1).
@@ -102,7 +114,7 @@ impl<'r> Found<'r> {
         let minimum = SoaView::new(soa.first()?)?.minimum();
         let denial = Denial { soa, minimum };
         let answer = if is_nxdomain { Answer::NxDomain(denial) } else { Answer::NoData(denial) };
-        Some(Found { answer, chain, links: distinct })
+        Some(Found { answer, chain, links: distinct, shared: None })
     }
 
     fn expansion(
@@ -114,7 +126,47 @@ impl<'r> Found<'r> {
     ) -> Option<Found<'r>> {
         let (records, rtype) = expand(reader, question, wildcard)?;
         let answer = Answer::Expansion(records, rtype);
-        Some(Found { answer, chain, links: SmallVec::from_iter([covering]) })
+        Some(Found { answer, chain, links: SmallVec::from_iter([covering]), shared: None })
+    }
+
+    /// These records say what other denials below the same closest encloser need, too.
+    fn sharing(
+        mut self,
+        encloser: &[u8],
+        links: &[Link<'r>],
+        parameters: Option<Nsec3Parameters<'r>>,
+    ) -> Found<'r> {
+        let ttl = links.iter().map(|link| link.records.ttl()).min().unwrap_or(0);
+        self.shared = Some(Shared { encloser: encloser.len(), ttl, parameters });
+        self
+    }
+
+    /// What later denials of the zone can be made with.
+    pub(super) fn known(
+        &self,
+        reader: &Reader<'_>,
+        question: &Question<'_>,
+        standard: Standard,
+    ) -> Option<Known> {
+        let (Some(shared), Answer::NxDomain(denial)) = (&self.shared, &self.answer) else {
+            return None;
+        };
+        let chain = match shared.parameters {
+            None => Chain::Nsec,
+            Some(Nsec3Parameters { iterations, salt }) => {
+                Chain::Nsec3 { iterations, salt: SmallVec::from_slice(salt) }
+            }
+        };
+        Some(Known {
+            view: reader.view(),
+            now: reader.now(),
+            standard,
+            zone: SmallVec::from_slice(question.zone_key),
+            encloser: SmallVec::from_slice(question.key.as_bytes().get(..shared.encloser)?),
+            chain,
+            ttl: shared.ttl.min(denial.soa.ttl()).min(denial.minimum),
+            soa: denial.soa.to_signed(question.zone_name()?, Rtype::SOA, 0, false)?,
+        })
     }
 
     /// The reply: with the zone's SOA if it denies, and a TTL that all of it has. Proofs and
@@ -216,7 +268,8 @@ fn by_nsec_chain<'r>(reader: &mut Reader<'r>, question: &Question<'_>) -> Option
     if !nsec.denies(name) {
         return if nsec.shows_empty(name) { denial(reader, false, &[first]) } else { None };
     }
-    let wildcard = NameKey::wildcard_below(nsec.closest_encloser(name))?;
+    let encloser = nsec.closest_encloser(name);
+    let wildcard = NameKey::wildcard_below(encloser)?;
     if nsec.denies(&wildcard) {
         return denial(reader, true, &[first]);
     }
@@ -227,7 +280,8 @@ fn by_nsec_chain<'r>(reader: &mut Reader<'r>, question: &Question<'_>) -> Option
             return denial(reader, false, &[first, second]);
         }
         if !second.is_match && nsec.denies(&wildcard) {
-            return denial(reader, true, &[first, second]);
+            let found = denial(reader, true, &[first, second])?;
+            return Some(found.sharing(encloser, &[second], None));
         }
         // A wildcard that only has names below it (RFC 4592 §2.2.2).
         if !second.is_match && nsec.shows_empty(&wildcard) {
@@ -356,7 +410,9 @@ fn search<'r>(
         if let Some(is_nxdomain) = is_nxdomain {
             let links = [above.link, covering, seen.link];
             let found = Found::denial(chain.reader, question, is_nxdomain, Rtype::NSEC3, &links);
-            return Ok(found);
+            let shared = [above.link, seen.link];
+            let parameters = Some(*chain.parameters);
+            return Ok(found.map(|found| found.sharing(encloser_key, &shared, parameters)));
         }
     }
     // RFC 5155 §8.8: the wildcard itself shows that its parent exists.
