@@ -103,10 +103,10 @@ pub const MESSAGE_CRYPTO_WORK_MAX: u32 = 48;
 /// Signatures of one message that may fail. Honest zones have none, or one per set while a key
 /// rolls badly.
 pub const MESSAGE_CRYPTO_FAILURES_MAX: u32 = 4;
-/// Work of those: one failure with the dearest key there is, RSA of 4096 bits with an exponent of 64 or
-/// of 2048 bits with one of 320. An attack must not cost more than eight good answers, each of which
+/// Work of those: one failure with the dearest key there is, RSA with a long exponent (11), or two
+/// of Ed448, or three of P-384. An attack must not cost more than eight good answers, each of which
 /// takes the time of two or three verifications.
-pub const MESSAGE_CRYPTO_FAILED_WORK_MAX: u32 = 23;
+pub const MESSAGE_CRYPTO_FAILED_WORK_MAX: u32 = 12;
 /// SHA-1 blocks hashed for one message (CVE-2023-50868).
 pub const MESSAGE_HASH_BLOCKS_MAX: u32 = 256;
 /// Signatures checked for one request: a cold name behind two aliases, four zones deep each, needs
@@ -118,7 +118,7 @@ pub const REQUEST_CRYPTO_WORK_MAX: u32 = 96;
 /// Signatures of one request that may fail: two bad messages and the good ones after them.
 pub const REQUEST_CRYPTO_FAILURES_MAX: u32 = 8;
 /// Work of those: what one message may cost, and one cheap failure more.
-pub const REQUEST_CRYPTO_FAILED_WORK_MAX: u32 = 24;
+pub const REQUEST_CRYPTO_FAILED_WORK_MAX: u32 = 13;
 /// SHA-1 blocks hashed for one request.
 pub const REQUEST_HASH_BLOCKS_MAX: u32 = 600;
 /// SHA-1 blocks hashed for one look at a chain of NSEC3 that is kept: three names with fifty

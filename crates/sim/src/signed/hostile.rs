@@ -51,7 +51,12 @@ pub const ATTACKS: &[Attack] = &[
         make: |w, n| trap(w, n, Some(RSA_LONG), 60),
     },
     Attack {
-        name: "20 RSA keys of 4096 bits with exponents of 64, 60 bad signatures",
+        name: "20 RSA keys of 2048 bits with exponents of 232, 60 bad signatures",
+        asks_gaps: false,
+        make: |w, n| trap(w, n, Some(RSA_2048_LONG), 60),
+    },
+    Attack {
+        name: "20 RSA keys of 4096 bits with exponents of 40, 60 bad signatures",
         asks_gaps: false,
         make: |w, n| trap(w, n, Some(RSA_4096_LONG), 60),
     },
@@ -102,9 +107,11 @@ const RSA_2048: Shape =
 /// An exponent that takes the slow road.
 const RSA_LONG: Shape =
     Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 127], bytes: 128, signature: 128 };
-/// The dearest keys that are tried at all.
+const RSA_2048_LONG: Shape =
+    Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 29], bytes: 256, signature: 256 };
+/// The longest keys that are tried, with the longest exponents that such keys may have.
 const RSA_4096_LONG: Shape =
-    Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 8], bytes: 512, signature: 512 };
+    Shape { algorithm: Algorithm::RSASHA256, exponent: &[0xff; 5], bytes: 512, signature: 512 };
 const ED448: Shape =
     Shape { algorithm: Algorithm::ED448, exponent: &[], bytes: 57, signature: 114 };
 

@@ -6,23 +6,23 @@
 
 use num_bigint::BigUint;
 
-use super::montgomery::{Modulus, WORD_BITS};
 use super::super::{KeyFault, SignatureFault};
-use super::{Hash, MODULUS_BITS_MAX, bits, encode_message};
+use super::montgomery::{Modulus, WORD_BITS};
+use super::{Hash, bits, encode_message};
 
-/// The most multiplications of two words that one verification may take: those of a 64-bit exponent
-/// with the longest modulus, which is where OpenSSL draws the line for such moduli. It leaves 320
-/// bits of exponent to a modulus of 2048 bits and any exponent to one of 1024, and takes about as
-/// long as one Ed448 verification.
-const WORK_MAX: usize = work(MODULUS_BITS_MAX / WORD_BITS, 1);
+/// The most multiplications of two words that one verification may take: those of any exponent with
+/// a modulus of 1024 bits. It leaves 236 bits of exponent to a modulus of 2048 bits and 40 to one of
+/// 4096 (others draw the line at 35 or 64), and takes about as long as two Ed448 verifications: an
+/// attack by the dearest key must not cost more than eight good answers.
+const WORK_MAX: usize = work(1024 / WORD_BITS, 1024);
 /// How much of that work takes as long as one P-256 verification.
-const WORK_PER_COST_UNIT: usize = 20_000;
+const WORK_PER_COST_UNIT: usize = 32_000;
 
-/// What an exponentiation takes: for each word of the exponent 64 squarings and 16 multiplications,
-/// 16 more to prepare them, and about as much to enter and leave Montgomery form; each as many
+/// What an exponentiation takes: for each bit of the exponent a square and a quarter of a
+/// multiplication, and 32 more to prepare them and to enter and leave Montgomery form; each as many
 /// word multiplications as the modulus has words, squared (a constant factor apart).
-const fn work(modulus_words: usize, exponent_words: usize) -> usize {
-    (80 * exponent_words + 32) * modulus_words * modulus_words
+const fn work(modulus_words: usize, exponent_bits: usize) -> usize {
+    (exponent_bits * 5 / 4 + 32) * modulus_words * modulus_words
 }
 
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl Key {
     /// within the limits of its parent module.
     pub(super) fn new(hash: Hash, modulus: &[u8], exponent: &[u8]) -> Result<Key, KeyFault> {
         // Before anything is allocated: an exponent can be 64 KiB long.
-        let work = work(bits(modulus).div_ceil(WORD_BITS), bits(exponent).div_ceil(WORD_BITS));
+        let work = work(bits(modulus).div_ceil(WORD_BITS), bits(exponent));
         if work > WORK_MAX {
             return Err(KeyFault::ExponentTooLong);
         }

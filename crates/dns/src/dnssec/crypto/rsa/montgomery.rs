@@ -2,20 +2,25 @@
 //!
 //! Whoever publishes a key chooses what a verification with it costs, so the cost of the dearest
 //! ones is what bounds an attack: squares take three quarters of a product, the exponent is read in
-//! windows, and rows of products are taken in blocks that the compiler unrolls. Only public values
-//! come here, so nothing needs to take the same time for each of them.
+//! windows, and products are taken in two rows at a time and in blocks, so that the processor has
+//! two carries to follow at once. Only public values come here, so nothing needs to take the same
+//! time for each of them.
 
 use num_bigint::BigUint;
 
 /// Bits of a word.
 pub(super) const WORD_BITS: usize = 64;
-/// Words of a row whose products are taken in one go; with twice as many registers run out.
-const BLOCK: usize = 8;
-/// Bits of the exponent that are taken together, beginning and ending with a one.
+/// Words of a row whose products are taken in one go. With twice as many registers run out.
+const BLOCK: usize = 4;
+/// Bits of the exponent that are taken together, beginning and ending with a one …
 const WINDOW_BITS: u64 = 4;
+/// … and how many of an exponent with more than this many bits, which is worth more preparation.
+const LONG_WINDOW_BITS: u64 = 5;
+const LONG_EXPONENT_BITS: u64 = 128;
 
 /// An odd modulus, and what arithmetic modulo it needs.
 pub(super) struct Modulus {
+    /// The lowest one first; whole blocks.
     words: Vec<u64>,
     /// What makes the lowest word of a number zero: minus the inverse of the modulus' lowest word.
     inverse: u64,
@@ -30,13 +35,15 @@ impl Modulus {
     /// `modulus` is odd.
     pub(super) fn new(modulus: &BigUint) -> Modulus {
         let words = modulus.to_u64_digits();
+        let size = words.len().next_multiple_of(BLOCK);
+        let words = padded(modulus, size);
         let lowest = words.first().copied().unwrap_or(1);
         // Each turn doubles the bits that are right; an odd number is its own inverse modulo eight.
         let inverse = (0..5).fold(lowest, |known, _| {
             known.wrapping_mul(2u64.wrapping_sub(lowest.wrapping_mul(known)))
         });
-        let entrance = (BigUint::from(1u8) << (2 * WORD_BITS * words.len())) % modulus;
-        let entrance = padded(&entrance, words.len());
+        let entrance = (BigUint::from(1u8) << (2 * WORD_BITS * size)) % modulus;
+        let entrance = padded(&entrance, size);
         Modulus { words, inverse: inverse.wrapping_neg(), entrance }
     }
 
@@ -45,68 +52,65 @@ impl Modulus {
         let size = self.words.len();
         let mut wide = vec![0; 2 * size];
         let base = self.product(&padded(base, size), &self.entrance, &mut wide);
+        let long = exponent.bits() > LONG_EXPONENT_BITS;
+        let window_bits = if long { LONG_WINDOW_BITS } else { WINDOW_BITS };
         // Odd powers: the base, its third, fifth … power.
         let square = self.square(&base, &mut wide);
         let mut odd = vec![base];
-        while odd.len() < 1 << (WINDOW_BITS - 1) {
+        while odd.len() < 1 << (window_bits - 1) {
             let last = odd.last().unwrap_or(&square);
             odd.push(self.product(last, &square, &mut wide));
         }
-        let mut power: Option<Residue> = None;
-        let mut left = exponent.bits();
+        let (first, bits) = window(exponent, exponent.bits(), window_bits);
+        let mut power = odd.get(first / 2).cloned().unwrap_or_default();
+        let mut left = exponent.bits() - bits;
         while left > 0 {
-            let (window, bits) = window(exponent, left);
+            let (window, bits) = window(exponent, left, window_bits);
             left -= bits;
-            let Some(mut result) = power.take() else {
-                // The first window begins with a one.
-                let zeros = window.trailing_zeros();
-                let mut result = odd.get(window >> (zeros + 1)).cloned().unwrap_or_default();
-                for _ in 0..zeros {
-                    result = self.square(&result, &mut wide);
-                }
-                power = Some(result);
-                continue;
-            };
             for _ in 0..bits {
-                result = self.square(&result, &mut wide);
+                power = self.square(&power, &mut wide);
             }
             if let Some(factor) = odd.get(window / 2).filter(|_| window > 0) {
-                result = self.product(&result, factor, &mut wide);
+                power = self.product(&power, factor, &mut wide);
             }
-            power = Some(result);
         }
         let mut one = vec![0; size];
         one[0] = 1;
-        let left = self.product(&power.unwrap_or_default(), &one, &mut wide);
-        number(&left)
+        number(&self.product(&power, &one, &mut wide))
     }
 
     /// `wide` is room for two residues.
     fn product(&self, one: &[u64], other: &[u64], wide: &mut [u64]) -> Residue {
         wide.fill(0);
-        for (at, &word) in other.iter().enumerate() {
-            wide[at + one.len()] = add_row(&mut wide[at..at + one.len()], one, word);
+        let (pairs, _) = other.as_chunks::<2>();
+        for (at, factors) in pairs.iter().enumerate() {
+            add_rows(&mut wide[2 * at..], one, *factors);
         }
         self.leave(wide)
     }
 
     fn square(&self, root: &[u64], wide: &mut [u64]) -> Residue {
-        let size = root.len();
         wide.fill(0);
-        // What is above the diagonal, once …
-        for (at, &word) in root.iter().enumerate() {
-            let row = &mut wide[2 * at + 1..at + size];
-            wide[at + size] = add_row(row, &root[at + 1..], word);
+        // What is beside the blocks on the diagonal, once …
+        for at in (0..root.len()).step_by(2) {
+            let right = (at / BLOCK + 1) * BLOCK;
+            add_rows(&mut wide[at + right..], &root[right..], [root[at], root[at + 1]]);
         }
-        // … doubled, and the diagonal.
-        let (mut shifted, mut carry) = (0, 0);
-        let (pairs, _) = wide.as_chunks_mut::<2>();
-        for ([low, high], &word) in pairs.iter_mut().zip(root) {
-            let (sum, over) = multiply_add(word, word, (*low << 1) | shifted, carry);
-            let doubled = (*high << 1) | (*low >> (WORD_BITS - 1));
-            shifted = *high >> (WORD_BITS - 1);
-            let (upper, overflows) = doubled.overflowing_add(over);
-            (*low, *high, carry) = (sum, upper, u64::from(overflows));
+        // … doubled, and those blocks.
+        let (mut shifted, mut carry) = (0, false);
+        let (double_blocks, _) = wide.as_chunks_mut::<{ 2 * BLOCK }>();
+        for (wide, root) in double_blocks.iter_mut().zip(root.as_chunks::<BLOCK>().0) {
+            let mut square = [0; 2 * BLOCK];
+            for at in (0..BLOCK).step_by(2) {
+                add_rows(&mut square[at..], root, [root[at], root[at + 1]]);
+            }
+            for (word, more) in wide.iter_mut().zip(square) {
+                let doubled = (*word << 1) | shifted;
+                shifted = *word >> (WORD_BITS - 1);
+                let (sum, first) = doubled.overflowing_add(more);
+                let (sum, second) = sum.overflowing_add(u64::from(carry));
+                (*word, carry) = (sum, first || second);
+            }
         }
         self.leave(wide)
     }
@@ -114,16 +118,24 @@ impl Modulus {
     /// Divides by what numbers are multiplied by on entering.
     fn leave(&self, wide: &mut [u64]) -> Residue {
         let size = self.words.len();
-        let mut carry = 0;
-        for at in 0..size {
-            let factor = wide[at].wrapping_mul(self.inverse);
-            let over = add_row(&mut wide[at..at + size], &self.words, factor);
-            let sum = u128::from(wide[at + size]) + u128::from(over) + u128::from(carry);
-            (wide[at + size], carry) = (sum as u64, (sum >> WORD_BITS) as u64);
+        let mut carry = false;
+        for at in (0..size).step_by(2) {
+            // What makes the two lowest words zero.
+            let one = wide[at].wrapping_mul(self.inverse);
+            let (_, over) = multiply_add(self.words[0], one, wide[at], 0);
+            let next = self.words[1].wrapping_mul(one).wrapping_add(wide[at + 1]);
+            let other = next.wrapping_add(over).wrapping_mul(self.inverse);
+            let (low, high) = rows(&mut wide[at..at + size], &self.words, [one, other]);
+            let added = [low, high].into_iter().zip(&mut wide[at + size..]);
+            for (more, word) in added {
+                let (sum, first) = word.overflowing_add(more);
+                let (sum, second) = sum.overflowing_add(u64::from(carry));
+                (*word, carry) = (sum, first || second);
+            }
         }
         let mut result = wide[size..].to_vec();
         // Below twice the modulus.
-        if carry > 0 || result.iter().rev().cmp(self.words.iter().rev()).is_ge() {
+        if carry || result.iter().rev().cmp(self.words.iter().rev()).is_ge() {
             let mut borrow = false;
             for (word, &minus) in result.iter_mut().zip(&self.words) {
                 let (less, first) = word.overflowing_sub(minus);
@@ -137,11 +149,11 @@ impl Modulus {
 
 /// The bits of `exponent` below the bit number `left` that are taken together, and how many those
 /// are: a zero alone, or a one up to the last one of a window.
-fn window(exponent: &BigUint, left: u64) -> (usize, u64) {
+fn window(exponent: &BigUint, left: u64, window_bits: u64) -> (usize, u64) {
     if !exponent.bit(left - 1) {
         return (0, 1);
     }
-    let mut end = left.saturating_sub(WINDOW_BITS);
+    let mut end = left.saturating_sub(window_bits);
     while !exponent.bit(end) {
         end += 1;
     }
@@ -149,21 +161,30 @@ fn window(exponent: &BigUint, left: u64) -> (usize, u64) {
     (value, left - end)
 }
 
-/// Adds `row` times `factor` to as many words of `sum`; what does not fit.
+/// Adds `row`, which has whole blocks, times a factor of two words to `sum`, where the two words
+/// behind the row's length have room for what does not fit before.
 #[inline(always)]
-fn add_row(sum: &mut [u64], row: &[u64], factor: u64) -> u64 {
-    let mut carry = 0;
-    let (sum_blocks, sum_rest) = sum.as_chunks_mut::<BLOCK>();
-    let (row_blocks, row_rest) = row.as_chunks::<BLOCK>();
+fn add_rows(sum: &mut [u64], row: &[u64], factors: [u64; 2]) {
+    let (low, high) = rows(&mut sum[..row.len()], row, factors);
+    let (word, carries) = sum[row.len()].overflowing_add(low);
+    sum[row.len()] = word;
+    sum[row.len() + 1] = high + u64::from(carries);
+}
+
+/// The same; returns what did not fit.
+#[inline(always)]
+fn rows(sum: &mut [u64], row: &[u64], [one, other]: [u64; 2]) -> (u64, u64) {
+    let (mut carry, mut other_carry, mut before) = (0, 0, 0);
+    let (sum_blocks, _) = sum.as_chunks_mut::<BLOCK>();
+    let (row_blocks, _) = row.as_chunks::<BLOCK>();
     for (sum, row) in sum_blocks.iter_mut().zip(row_blocks) {
         for at in 0..BLOCK {
-            (sum[at], carry) = multiply_add(row[at], factor, sum[at], carry);
+            let (word, over) = multiply_add(row[at], one, sum[at], carry);
+            (sum[at], other_carry) = multiply_add(before, other, word, other_carry);
+            (carry, before) = (over, row[at]);
         }
     }
-    for (sum, &word) in sum_rest.iter_mut().zip(row_rest) {
-        (*sum, carry) = multiply_add(word, factor, *sum, carry);
-    }
-    carry
+    multiply_add(before, other, carry, other_carry)
 }
 
 /// One product and two sums, which two words always hold: the lower one and the upper one.

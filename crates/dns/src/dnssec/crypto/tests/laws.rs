@@ -145,11 +145,11 @@ fn rsa_limits() {
     assert_eq!(fault(&[3], &odd(128)), None);
     assert_eq!(fault(&[0, 0, 3], &odd(128)), None);
 
-    // Where the work is bounded: 64 bits of exponent at 4096, 320 at 2048, any at 1024.
-    assert_eq!(fault(&odd(8), &odd(512)), None);
-    assert_eq!(fault(&[&[1], &odd(8)[..]].concat(), &odd(512)), Some(KeyFault::ExponentTooLong));
-    assert_eq!(fault(&odd(40), &odd(256)), None);
-    assert_eq!(fault(&[&[1], &odd(40)[..]].concat(), &odd(256)), Some(KeyFault::ExponentTooLong));
+    // Where the work is bounded: 40 bits of exponent at 4096, 236 at 2048, any at 1024.
+    assert_eq!(fault(&odd(5), &odd(512)), None);
+    assert_eq!(fault(&[&[1], &odd(5)[..]].concat(), &odd(512)), Some(KeyFault::ExponentTooLong));
+    assert_eq!(fault(&[&[0x0f], &odd(29)[..]].concat(), &odd(256)), None);
+    assert_eq!(fault(&[&[0x1f], &odd(29)[..]].concat(), &odd(256)), Some(KeyFault::ExponentTooLong));
     assert_eq!(fault(&odd(127), &odd(128)), None);
     assert_eq!(fault(&odd(128), &odd(128)), Some(KeyFault::ExponentTooLong));
     assert_eq!(fault(&odd(65_000), &odd(64)), Some(KeyFault::ExponentTooLong));
@@ -208,12 +208,13 @@ fn costs_follow_the_work() {
     assert_eq!(rsa(2048, &[1, 0, 1]), 1);
     assert_eq!(rsa(4096, &[1, 0, 1]), 2);
     assert_eq!(rsa(512, &[1, 0, 1]), 1);
-    assert_eq!(rsa(2048, &[0xFF; 8]), 6);
-    assert_eq!(rsa(4096, &[0xFF; 8]), 23);
-    assert_eq!(rsa(1024, &[0xFF; 127]), 17);
+    assert_eq!(rsa(2048, &[0xFF; 8]), 4);
+    assert_eq!(rsa(2048, &[0xFF; 29]), 11);
+    assert_eq!(rsa(4096, &[0xFF; 5]), 11);
+    assert_eq!(rsa(1024, &[0xFF; 127]), 11);
     let costs: Vec<u32> = PAIRS.iter().map(|pair| parse(pair).cost()).collect();
     assert_eq!(costs[4..8], [1, 4, 1, 6]);
-    assert!(costs.iter().all(|cost| (1..=23).contains(cost)));
+    assert!(costs.iter().all(|cost| (1..=11).contains(cost)));
 }
 
 proptest! {
