@@ -11,7 +11,7 @@ use super::montgomery::{Modulus, WORD_BITS};
 use super::{Hash, bits, encode_message};
 
 /// The most multiplications of two words that one verification may take: those of any exponent with
-/// a modulus of 1024 bits. It leaves 236 bits of exponent to a modulus of 2048 bits and 40 to one of
+/// a modulus of 1024 bits. It leaves 237 bits of exponent to a modulus of 2048 bits and 40 to one of
 /// 4096 (others draw the line at 35 or 64), and takes about as long as two Ed448 verifications: an
 /// attack by the dearest key must not cost more than eight good answers.
 const WORK_MAX: usize = work(1024 / WORD_BITS, 1024);
