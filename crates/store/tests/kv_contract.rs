@@ -54,6 +54,36 @@ fn stored_values_come_back_in_the_turn_and_after_it() {
 }
 
 #[test]
+fn a_view_lasts_until_reads_may_find_something_else() {
+    for_each_kind(MIB, |kv| {
+        let mut seen = vec![kv.view()];
+        let mut changed = |kv: &mut dyn Kv, by: &str| {
+            let view = kv.view();
+            assert!(!seen.contains(&view), "{by}");
+            assert_eq!(kv.get(b"none"), None);
+            assert_eq!(kv.view(), view, "a read after {by}");
+            seen.push(view);
+        };
+        kv.put(b"key", b"value").unwrap();
+        changed(kv, "put");
+        kv.rest().unwrap();
+        changed(kv, "rest");
+        kv.end_turn().unwrap();
+        changed(kv, "end_turn");
+        kv.remove(b"key").unwrap();
+        changed(kv, "remove");
+        kv.flush().unwrap();
+        changed(kv, "flush");
+        kv.clear().unwrap();
+        changed(kv, "clear");
+        kv.maintain();
+        changed(kv, "maintain");
+        kv.grow(2 * MIB).unwrap();
+        changed(kv, "grow");
+    });
+}
+
+#[test]
 fn what_is_announced_and_cleared_changes_the_generation() {
     for_each_kind(MIB, |kv| {
         let first = kv.generation();
