@@ -149,7 +149,10 @@ fn rsa_limits() {
     assert_eq!(fault(&odd(5), &odd(512)), None);
     assert_eq!(fault(&[&[1], &odd(5)[..]].concat(), &odd(512)), Some(KeyFault::ExponentTooLong));
     assert_eq!(fault(&[&[0x1f], &odd(29)[..]].concat(), &odd(256)), None);
-    assert_eq!(fault(&[&[0x3f], &odd(29)[..]].concat(), &odd(256)), Some(KeyFault::ExponentTooLong));
+    assert_eq!(
+        fault(&[&[0x3f], &odd(29)[..]].concat(), &odd(256)),
+        Some(KeyFault::ExponentTooLong)
+    );
     assert_eq!(fault(&odd(127), &odd(128)), None);
     assert_eq!(fault(&odd(128), &odd(128)), Some(KeyFault::ExponentTooLong));
     assert_eq!(fault(&odd(65_000), &odd(64)), Some(KeyFault::ExponentTooLong));
