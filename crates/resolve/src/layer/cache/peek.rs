@@ -8,6 +8,7 @@ use store::cache::{Hit, Rank};
 
 use super::super::QueryContext;
 use super::Standard;
+use super::shared_proof::SharedProof;
 use super::synthesis::{self, Question};
 use crate::query::{KnownCut, Outcome};
 use crate::reply::{Reply, Source};
@@ -50,12 +51,9 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
             continue;
         }
         let question = Question { name, zone: wire, key: &key, zone_key: at, rtype };
-        if !is_start
-            && !with_proofs
-            && let Some(known) = ctx.core.shared_proof.of(at, &reader, standard)
-            && let Some(denied) = known.deny(&mut reader, &question)
+        if !(is_start || is_zone_known || with_proofs)
+            && let Some(denied) = again(&ctx.core.shared_proof, &mut reader, &question, standard)
         {
-            debug_assert_eq!(Some(&denied), in_full(&mut reader, &question).as_ref());
             ctx.core.counters.synthesized += 1;
             return Some(denied);
         }
@@ -76,22 +74,10 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
         let ns = apex.find(Rtype::NS).and_then(|lent| lent.records());
         if !is_zone_known && is_zone(&apex, ns.is_some(), is_start, rtype) {
             is_zone_known = true;
-            // What no anchor covers may be another zone of that name than the one that the proofs
-            // are of, and stubs are asked for what the rest of the world does not see.
-            if standard.is_covered
-                && !standard.is_stub
-                && let Some(found) = synthesis::find(&mut reader, &question, &apex.chains())
-            {
-                if !with_proofs
-                    && !is_start
-                    && let Some(known) = found.known(&reader, &question, standard)
-                {
-                    ctx.core.shared_proof.keep(known);
-                }
-                if let Some(reply) = found.into_reply(&question, with_proofs) {
-                    ctx.core.counters.synthesized += 1;
-                    return Some(reply);
-                }
+            let shared = (!with_proofs).then_some(&mut ctx.core.shared_proof);
+            if let Some(reply) = prove(&mut reader, &question, &apex, standard, shared) {
+                ctx.core.counters.synthesized += 1;
+                return Some(reply);
             }
         }
         if let Some(servers) = ns.and_then(|ns| ns.rdatas())
@@ -108,10 +94,44 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
     None
 }
 
-/// What the proofs of a zone say about a question, without what was worked out before.
-fn in_full(reader: &mut Reader<'_>, question: &Question<'_>) -> Option<(Reply, Outcome)> {
-    let apex = reader.apex(question.zone_key)?;
-    synthesis::find(reader, question, &apex.chains())?.into_reply(question, false)
+/// What the proofs of a zone say about a question: with them, or else what later denials need, too,
+/// is kept.
+fn prove<'r>(
+    reader: &mut Reader<'r>,
+    question: &Question<'_>,
+    apex: &Apex<'r>,
+    standard: Standard,
+    shared: Option<&mut SharedProof>,
+) -> Option<(Reply, Outcome)> {
+    // What no anchor covers may be another zone of that name than the one that the proofs are of,
+    // and stubs are asked for what the rest of the world does not see.
+    if !standard.is_covered || standard.is_stub {
+        return None;
+    }
+    let found = synthesis::find(reader, question, &apex.chains())?;
+    let with_proofs = shared.is_none();
+    if let Some(shared) = shared
+        && let Some(known) = found.known(reader, question, standard)
+    {
+        shared.keep(known);
+    }
+    found.into_reply(question, with_proofs)
+}
+
+/// A denial by what the latest one in the zone has shown.
+fn again(
+    shared: &SharedProof,
+    reader: &mut Reader<'_>,
+    question: &Question<'_>,
+    standard: Standard,
+) -> Option<(Reply, Outcome)> {
+    let denied = shared.of(question.zone_key, reader, standard)?.deny(reader, question);
+    let in_full = |reader: &mut Reader<'_>| {
+        let apex = reader.apex(question.zone_key)?;
+        synthesis::find(reader, question, &apex.chains())?.into_reply(question, false)
+    };
+    debug_assert!(denied.is_none() || denied == in_full(reader), "{denied:?}");
+    denied
 }
 
 /// Does anybody look at the proofs of a denial, and at signatures? The client only if it says so
