@@ -1,121 +1,68 @@
-//! Lists of names, compact enough for a million of them: one arena of wire forms in the order of their
-//! hashes, and a table that says for each range of hashes where its names begin.
+//! Lists of names, compact enough for a million of them: buckets of two cache lines each.
 //!
-//! A name costs its wire form, its value, and three bytes. A look-up touches one entry of the table for
-//! each suffix of the question, all at once, and the arena only where a filter in that entry lets it
-//! pass: once for a name that is there, hardly ever for one that is not. A table is built once and
-//! never changed; another version replaces it as a whole.
-//!
-//! The hash of a name is chained from its root: that of each ancestor is known on the way, so all
-//! suffixes of a question are hashed in one pass over it, for all tables together.
+//! What a look-up costs is waiting for memory. The hash of a name says which bucket it is in, and nothing has
+//! to be read before that: a look-up asks for the buckets of all suffixes of the question that are as
+//! deep as some name of the list, and waits for them together. A tag of eight bits a name tells those apart
+//! that are not there. Buckets are filled to four fifths on average; what does not fit into its own lies
+//! in a compact table for the rest, some names in ten, and the bucket says so. A name costs its wire form,
+//! its value, and twelve bytes or so. A list is built once and never changed; another version
+//! replaces it as a whole.
+
+mod bucket;
+mod key;
+mod rest;
 
 use dns::Name;
-use siphasher::sip::SipHasher13;
-use smallvec::SmallVec;
 
-/// Key of the hashes.
-pub type Seed = (u64, u64);
+use bucket::{Bucket, ENTRIES_BYTES};
+use key::LABELS_MAX;
+pub use key::{Key, Seed};
+use rest::Rest;
 
-/// Names in a range of hashes, on average: they lie in one or two cache lines.
-const NAMES_PER_RANGE: usize = 4;
+/// Octets of entries for which there is a bucket: with less more memory is wasted, with more too many names
+/// do not fit.
+const FILL_BYTES: usize = ENTRIES_BYTES * 4 / 5;
 /// Offsets are 32 bits wide.
 const ARENA_BYTES_MAX: usize = u32::MAX as usize - 1;
 
-/// The list does not fit: more than 4 GiB of names.
+/// The list does not fit: more than 4 GiB of names, or more than 64 KiB of them with nearly the same hash,
+/// which a secret key hardly ever brings together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many names in one list")]
 pub struct TooManyNames;
 
-/// A name with the hashes of all its suffixes, for look-ups.
-pub struct Key {
-    /// Lower-case wire form.
-    wire: [u8; dns::limits::NAME_BYTES_MAX],
-    length: u8,
-    /// Start and hash of each suffix, that of the whole name first, that of the root last.
-    suffixes: SmallVec<[(u8, u64); 8]>,
-}
-
-impl Key {
-    /// A key for tables that were made with the same seed.
-    pub fn new(seed: Seed, name: &Name) -> Key {
-        let bytes = name.as_wire();
-        let mut wire = [0; dns::limits::NAME_BYTES_MAX];
-        wire[..bytes.len()].copy_from_slice(bytes);
-        // Length bytes are below 64 and never letters.
-        wire[..bytes.len()].make_ascii_lowercase();
-        let mut suffixes = SmallVec::new();
-        let mut at = 0;
-        loop {
-            suffixes.push((at as u8, HASH_OF_ROOT));
-            match wire[at] {
-                0 => break,
-                length => at += 1 + usize::from(length),
-            }
-        }
-        let mut end = bytes.len() - 1;
-        let mut hash = HASH_OF_ROOT;
-        // The root is the last of them.
-        for (start, of_suffix) in suffixes.iter_mut().rev().skip(1) {
-            let start = usize::from(*start);
-            hash = hash_label(seed, hash, &wire[start..end]);
-            *of_suffix = hash;
-            end = start;
-        }
-        Key { wire, length: bytes.len() as u8, suffixes }
-    }
-
-    /// The lower-case wire form.
-    pub fn wire(&self) -> &[u8] {
-        &self.wire[..usize::from(self.length)]
-    }
-
-    /// Number of suffixes: labels and the root.
-    fn len(&self) -> usize {
-        self.suffixes.len()
-    }
-
-    fn suffix(&self, skip: usize) -> (&[u8], u64) {
-        let (start, hash) = self.suffixes[skip];
-        (&self.wire[usize::from(start)..usize::from(self.length)], hash)
-    }
-}
-
-/// Where the chain of hashes begins.
-const HASH_OF_ROOT: u64 = 0;
-
-/// The hash of a name from that of its parent and its own first label.
-fn hash_label(seed: Seed, parent: u64, label: &[u8]) -> u64 {
-    SipHasher13::new_with_keys(seed.0, seed.1 ^ parent).hash(label)
+/// The first of some entries: length of the wire form, value, wire form. The value and the name, and
+/// the other entries.
+#[inline]
+fn entry<const V: usize>(entries: &[u8]) -> Option<([u8; V], &[u8], &[u8])> {
+    let (length, rest) = entries.split_first()?;
+    let (value, rest) = rest.split_first_chunk::<V>()?;
+    let (name, others) = rest.split_at_checked(usize::from(*length))?;
+    Some((*value, name, others))
 }
 
 /// Names, each with a value of `V` bytes.
 #[derive(Clone, Debug)]
 pub struct NameTable<const V: usize> {
-    /// Entries one behind the other: length of the wire form, value, wire form.
-    arena: Box<[u8]>,
-    /// By the upper bits of the hash; one more at the end. Empty if there are no names.
-    ranges: Box<[HashRange]>,
+    /// By the upper bits of the hash. Empty if there are no names.
+    buckets: Box<[Bucket]>,
+    rest: Rest<V>,
     len: usize,
-    /// Suffixes of the longest name by number of labels: longer ones cannot match.
-    suffixes_max: usize,
+    /// Bit n: there is a name of n labels. Suffixes with other numbers cannot match.
+    depths: Depths,
 }
 
-/// The names whose hashes lie in one range.
-#[derive(Clone, Copy, Debug, Default)]
-struct HashRange {
-    /// Where their entries begin; they end where those of the next range begin.
-    start: u32,
-    /// Two bits for each name, by the lower bits of its hash. With four names in it the filter lets one
-    /// absent name in twenty pass.
-    filter: u32,
-}
+/// A bit for each number of labels.
+type Depths = [u64; (LABELS_MAX + 1) / DEPTHS];
+const DEPTHS: usize = u64::BITS as usize;
 
 /// A list of names.
 pub type NameSet = NameTable<0>;
 
 impl<const V: usize> Default for NameTable<V> {
     fn default() -> NameTable<V> {
-        NameTableBuilder::new((0, 0)).finish()
+        let depths = Depths::default();
+        NameTable { buckets: Box::default(), rest: Rest::default(), len: 0, depths }
     }
 }
 
@@ -132,79 +79,77 @@ impl<const V: usize> NameTable<V> {
 
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.ranges.len() * size_of::<HashRange>()
+        self.buckets.len() * size_of::<Bucket>() + self.rest.bytes()
     }
 
     /// The value of exactly this name.
     pub fn get(&self, key: &Key) -> Option<[u8; V]> {
-        let (wire, hash) = key.suffix(0);
-        self.may_have(hash).then(|| self.find(wire, hash)).flatten()
+        let (wire, hash) = key.suffix(key.labels());
+        self.find(wire, hash)
     }
 
     /// The value of the longest name in the table that the key is at or below.
     pub fn get_at_or_above(&self, key: &Key) -> Option<[u8; V]> {
-        self.get_above(key, 0)
+        self.get_above(key, key.labels() + 1)
     }
 
     /// The value of the longest name in the table that the key is below.
     pub fn get_strictly_above(&self, key: &Key) -> Option<[u8; V]> {
-        self.get_above(key, 1)
+        self.get_above(key, key.labels())
     }
 
-    fn get_above(&self, key: &Key, from: usize) -> Option<[u8; V]> {
-        let first = key.len().saturating_sub(self.suffixes_max).max(from);
-        // All filters first: the processor waits for them together. A name has at most 128 suffixes.
-        let mut candidates = 0_u128;
-        for skip in first..key.len() {
-            candidates |= u128::from(self.may_have(key.suffix(skip).1)) << skip;
+    /// Looks at the suffixes of less than so many labels, the longest first.
+    fn get_above(&self, key: &Key, labels: usize) -> Option<[u8; V]> {
+        // Few names have more than 63 labels: two small words instead of a large one.
+        (0..self.depths.len()).rev().find_map(|half| self.get_in_half(key, half, labels))
+    }
+
+    fn get_in_half(&self, key: &Key, half: usize, labels: usize) -> Option<[u8; V]> {
+        let first = half * DEPTHS;
+        let below = labels.saturating_sub(first);
+        let mut depths = self.depths[half];
+        if below < DEPTHS {
+            depths &= (1 << below) - 1;
         }
-        while candidates != 0 {
-            let skip = candidates.trailing_zeros() as usize;
-            let (wire, hash) = key.suffix(skip);
+        // All buckets first: the processor waits for them together.
+        let mut candidates = 0_u64;
+        while depths != 0 {
+            let depth = depths.trailing_zeros();
+            depths &= depths - 1;
+            let hash = key.suffix(first + depth as usize).1;
+            let may_have = self.bucket(hash).is_some_and(|bucket| bucket.may_have(hash));
+            candidates |= u64::from(may_have) << depth;
+        }
+        while let Some(depth) = candidates.checked_ilog2() {
+            let (wire, hash) = key.suffix(first + depth as usize);
             let found = self.find(wire, hash);
             if found.is_some() {
                 return found;
             }
-            candidates &= candidates - 1;
+            candidates ^= 1 << depth;
         }
         None
     }
 
-    /// The range that a hash belongs to: its upper half scaled to their number.
+    /// Where names with this hash belong: its upper half scaled to the number of buckets.
     #[inline]
-    fn range(&self, hash: u64) -> usize {
-        let count = self.ranges.len().saturating_sub(1);
-        ((u128::from(hash) * count as u128) >> 64) as usize
+    fn place(hash: u64, buckets: usize) -> usize {
+        ((u128::from(hash) * buckets as u128) >> 64) as usize
     }
 
-    /// What the filter says.
     #[inline]
-    fn may_have(&self, hash: u64) -> bool {
-        let bits = filter_bits(hash);
-        self.ranges.get(self.range(hash)).is_some_and(|range| range.filter & bits == bits)
+    fn bucket(&self, hash: u64) -> Option<&Bucket> {
+        self.buckets.get(NameTable::<V>::place(hash, self.buckets.len()))
     }
 
-    /// Looks at the names of the range.
     fn find(&self, wire: &[u8], hash: u64) -> Option<[u8; V]> {
-        let at = self.range(hash);
-        let (range, next) = (self.ranges.get(at)?, self.ranges.get(at + 1)?);
-        let mut entries = self.arena.get(range.start as usize..next.start as usize)?;
-        while let Some((length, rest)) = entries.split_first() {
-            let (entry, others) = rest.split_at_checked(V + usize::from(*length))?;
-            let (value, name) = entry.split_first_chunk::<V>()?;
-            if name == wire {
-                return Some(*value);
-            }
-            entries = others;
+        let bucket = self.bucket(hash)?;
+        let found = bucket.find(wire, hash);
+        if found.is_some() || !bucket.is_full() {
+            return found;
         }
-        None
+        self.rest.find(wire, hash)
     }
-}
-
-/// Which bits of a filter stand for a name.
-#[inline]
-fn filter_bits(hash: u64) -> u32 {
-    1 << (hash & 31) | 1 << (hash >> 5 & 31)
 }
 
 /// Collects the names of a table.
@@ -213,13 +158,13 @@ pub struct NameTableBuilder<const V: usize> {
     arena: Vec<u8>,
     /// Hash and place of each entry.
     entries: Vec<(u64, u32)>,
-    suffixes_max: usize,
+    depths: Depths,
 }
 
 impl<const V: usize> NameTableBuilder<V> {
     /// Nothing yet.
     pub fn new(seed: Seed) -> NameTableBuilder<V> {
-        NameTableBuilder { seed, arena: Vec::new(), entries: Vec::new(), suffixes_max: 0 }
+        NameTableBuilder { seed, arena: Vec::new(), entries: Vec::new(), depths: Depths::default() }
     }
 
     /// Adds a name. Of several values for one name the first counts.
@@ -229,11 +174,11 @@ impl<const V: usize> NameTableBuilder<V> {
             return Err(TooManyNames);
         }
         let key = Key::new(self.seed, name);
-        self.arena.push(key.length);
+        self.arena.push(key.wire().len() as u8);
         self.arena.extend_from_slice(&value);
         self.arena.extend_from_slice(key.wire());
-        self.entries.push((key.suffix(0).1, start as u32));
-        self.suffixes_max = self.suffixes_max.max(key.len());
+        self.entries.push((key.suffix(key.labels()).1, start as u32));
+        self.depths[key.labels() / DEPTHS] |= 1 << (key.labels() % DEPTHS);
         Ok(())
     }
 
@@ -245,41 +190,30 @@ impl<const V: usize> NameTableBuilder<V> {
     }
 
     /// Builds the table.
-    pub fn finish(mut self) -> NameTable<V> {
+    pub fn finish(mut self) -> Result<NameTable<V>, TooManyNames> {
         // By their place, too: of equal names the first one stays.
         let mut entries = std::mem::take(&mut self.entries);
         entries.sort_unstable();
         let name = |start: u32| self.entry(start).get(1 + V..).unwrap_or_default();
         entries.dedup_by(|other, first| other.0 == first.0 && name(other.1) == name(first.1));
-        let ranges = match entries.len() {
-            0 => 0,
-            names => names.div_ceil(NAMES_PER_RANGE) + 1,
-        };
-        let mut table = NameTable {
-            arena: Box::default(),
-            ranges: vec![HashRange::default(); ranges].into(),
-            len: entries.len(),
-            suffixes_max: self.suffixes_max,
-        };
-        let mut arena = Vec::with_capacity(self.arena.len());
-        let mut begun = 0;
-        for (hash, start) in entries {
-            let at = table.range(hash);
-            // Hashes rise, and so do ranges: those in between are empty.
-            for range in table.ranges.iter_mut().take(at + 1).skip(begun) {
-                range.start = arena.len() as u32;
+        let len = entries.len();
+        let bytes: usize = entries.iter().map(|(_, start)| self.entry(*start).len()).sum();
+        let mut buckets = vec![Bucket::default(); bytes.div_ceil(FILL_BYTES)];
+        // Hashes rise, and so do places. What stays does not fit.
+        let (mut place, mut used) = (0, 0);
+        entries.retain(|(hash, start)| {
+            let entry = self.entry(*start);
+            let at = NameTable::<V>::place(*hash, buckets.len());
+            if at != place {
+                (place, used) = (at, 0);
             }
-            begun = begun.max(at + 1);
-            if let Some(range) = table.ranges.get_mut(at) {
-                range.filter |= filter_bits(hash);
-            }
-            arena.extend_from_slice(self.entry(start));
-        }
-        for range in table.ranges.iter_mut().skip(begun) {
-            range.start = arena.len() as u32;
-        }
-        table.arena = arena.into_boxed_slice();
-        table
+            let has_room = buckets.get_mut(at).is_some_and(|to| to.add(*hash, entry, used));
+            used += entry.len();
+            !has_room
+        });
+        let rest = entries.iter().map(|(hash, start)| (*hash, self.entry(*start)));
+        let rest = Rest::new(entries.len(), rest)?;
+        Ok(NameTable { buckets: buckets.into(), rest, len, depths: self.depths })
     }
 }
 
@@ -293,7 +227,7 @@ impl NameSet {
         for name in names {
             builder.push(name, [])?;
         }
-        Ok(builder.finish())
+        builder.finish()
     }
 
     /// Is the name in the list?
@@ -356,7 +290,7 @@ mod tests {
         for (text, value) in [("test", 1), ("a.test", 2), ("test", 3)] {
             builder.push(&name(text), [value]).expect("few names");
         }
-        let table = builder.finish();
+        let table = builder.finish().expect("few names");
         assert_eq!(table.get(&key("test")), Some([1]), "the first counts");
         assert_eq!(table.get_at_or_above(&key("b.a.test")), Some([2]));
         assert_eq!(table.get_at_or_above(&key("a.test")), Some([2]));
@@ -376,7 +310,50 @@ mod tests {
             let absent = name(&format!("host{n}.zone{}.test", n % 977));
             assert!(!set.has_at_or_above(&Key::new(SEED, &absent)), "{absent}");
         }
-        let wire: usize = names.iter().map(Name::len).sum();
-        assert!(set.bytes() - wire < names.len() * 4, "{} bytes", set.bytes());
+        // They have 24 bytes in wire form.
+        assert!(set.bytes() < names.len() * 40, "{} bytes", set.bytes());
+    }
+
+    /// Short and long names, many below others, against a map: buckets overflow, and no long name fits.
+    #[test]
+    fn all_names_have_the_value_that_came_first() {
+        let label = |n: u32| "x".repeat(1 + n as usize * 7 % 63) + &(n % 10).to_string();
+        let text = |n: u32| match n % 4 {
+            0 => format!("{}.test", label(n / 4)),
+            1 => format!("n{}.{}.test", n / 64, &label(n / 4)[1..]),
+            2 => format!("{0}.{0}.{0}.n{1}.test", &label(n / 4)[1..], n / 16),
+            _ => format!("n{}.test", n / 8),
+        };
+        let mut expected = std::collections::BTreeMap::new();
+        let mut builder = NameTableBuilder::<4>::new(SEED);
+        for n in 0..20_000_u32 {
+            let listed = name(&text(n));
+            builder.push(&listed, n.to_be_bytes()).expect("room");
+            expected.entry(listed.to_string()).or_insert(n.to_be_bytes());
+        }
+        let table = builder.finish().expect("room");
+        assert_eq!(table.len(), expected.len());
+        assert!(table.buckets.iter().any(Bucket::is_full));
+        for n in 0..40_000_u32 {
+            let asked = name(&text(n)).prepend(b"a").expect("short enough");
+            let mut above = Some(asked.clone());
+            let mut wanted = None;
+            while let (Some(name), None) = (&above, wanted) {
+                wanted = expected.get(&name.to_string()).copied();
+                assert_eq!(table.get(&Key::new(SEED, name)), wanted, "{name}");
+                above = name.parent();
+            }
+            assert_eq!(table.get_at_or_above(&Key::new(SEED, &asked)), wanted, "{asked}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_most_labels_are_found() {
+        let deepest = "a.".repeat(127);
+        let set = set(&[&deepest, &"b.".repeat(64), "c."]);
+        assert!(set.has(&key(&deepest)) && set.has_at_or_above(&key(&deepest)));
+        assert!(!set.has_at_or_above(&key(&deepest[2..])));
+        assert!(set.has_at_or_above(&key(&"b.".repeat(100))));
+        assert!(!set.has_at_or_above(&key(&"b.".repeat(63))));
     }
 }

@@ -12,7 +12,7 @@ use dns::{Name, Rdatas, Rtype};
 use hashbrown::HashMap;
 use resolve::keyed::Keyed;
 
-use super::names::{Key, NameTable, NameTableBuilder, Seed};
+use super::names::{Key, NameTable, NameTableBuilder, Seed, TooManyNames};
 use super::rule::{Action, AnswerRecords};
 
 /// Seconds, for records of a file that says nothing.
@@ -295,9 +295,10 @@ impl ZoneReader {
             let code = code_of(&mut self.actions, &mut self.codes, key, action);
             self.push(&trigger, code, line)?;
         }
+        let fault = |fault: TooManyNames| RpzFault { line, text: fault.to_string() };
         Ok(Zone {
-            exact: self.exact.finish(),
-            wildcards: self.wildcards.finish(),
+            exact: self.exact.finish().map_err(fault)?,
+            wildcards: self.wildcards.finish().map_err(fault)?,
             actions: self.actions,
             notes: self.notes,
             notes_count: self.notes_count,
