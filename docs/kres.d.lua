@@ -207,6 +207,8 @@ worker = {}
 
 function worker.coroutine(fn) end
 
+function worker.coroutines(most) end
+
 ---@type number
 worker.count = nil
 

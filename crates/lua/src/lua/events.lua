@@ -21,6 +21,8 @@ local function new_holder()
 	end
 end
 local holders, newest = {}, nil
+-- The same goes for tables that are new in such a table. One that is in a variable is looked at by and by.
+local newest_among
 local function is_empty(among)
 	for i = 0, TOGETHER - 1 do
 		if among[i]() then
@@ -41,7 +43,7 @@ local function hold(id, callback)
 		for i = 0, TOGETHER - 1 do
 			among[i] = new_holder()
 		end
-		holders[first] = among
+		holders[first], newest_among = among, among
 	end
 	among[at](true, callback)
 	return id
@@ -54,6 +56,7 @@ local function forget(id, all)
 	local first = math.floor(id / TOGETHER)
 	local among = holders[first]
 	if all then
+		newest_among = holders[first] ~= newest_among and newest_among or nil
 		holders[first] = nil
 	elseif among then
 		among[id % TOGETHER](true, nil)

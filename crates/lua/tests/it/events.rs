@@ -193,6 +193,61 @@ fn a_hundred_thousand_coroutines_leave_nothing_behind() {
     assert!(kilobytes < 20_000.0, "{kilobytes} kB in use");
 }
 
+#[test]
+fn coroutines_beyond_the_bound_begin_in_their_order_when_others_end() {
+    let world = World::ready();
+    world.eval("worker.coroutines(100)");
+    world.eval(
+        "begun, ended = {}, 0 \
+         for i = 1, 1000 do worker.coroutine(function () begun[#begun + 1] = i \
+         worker.sleep(0.5) ended = ended + 1 if i % 3 == 0 then error('boom') end end) end",
+    );
+    let state = "local c = worker.coroutines() return c.alive .. ' ' .. c.waiting .. ' ' .. c.most";
+    let state = format!("(function () {state} end)()");
+    check_console(&world, &[(&state, "'100 900 100'"), ("#begun", "0")]);
+    world.pass(0);
+    check_console(&world, &[("#begun", "100"), (&state, "'100 900 100'")]);
+    world.pass(500);
+    world.pass(0);
+    check_console(&world, &[("#begun", "200"), ("ended", "100"), (&state, "'100 800 100'")]);
+    // Those that were there at once run last first, the others follow in groups.
+    check_console(&world, &[("math.max(unpack(begun, 101, 200))", "200")]);
+    world.eval("worker.coroutines(350)");
+    world.pass(0);
+    world.pass(0);
+    check_console(&world, &[("#begun", "450"), (&state, "'350 550 350'")]);
+    world.pass(60_000);
+    check_console(&world, &[("ended", "1000"), (&state, "'0 0 350'")]);
+    world.eval("worker.coroutine(function () ended = 'one more' end)");
+    world.pass(0);
+    check_console(&world, &[("ended", "'one more'")]);
+    let refused = "expected worker.coroutines(number from 1 to 1000000)";
+    check_refused(
+        &world,
+        &[
+            ("worker.coroutines(0)", refused),
+            ("worker.coroutines(0/0)", refused),
+            ("worker.coroutines('many')", refused),
+        ],
+    );
+}
+
+#[test]
+fn coroutines_begin_from_within_others() {
+    let world = World::ready();
+    world.eval("worker.coroutines(3)");
+    world.eval(
+        "count = 0 \
+         function grow(depth) count = count + 1 worker.sleep(0.001) \
+         if depth > 0 then for _ = 1, 2 do \
+         worker.coroutine(function () grow(depth - 1) end) end end end \
+         worker.coroutine(function () grow(9) end)",
+    );
+    world.pass(60_000);
+    check_console(&world, &[("count", "1023"), ("worker.coroutines().alive", "0")]);
+    assert_eq!(world.lua.next_deadline(), None);
+}
+
 /// Kilobytes that Lua holds after full collections.
 fn kilobytes(world: &World) -> f64 {
     world.eval("collectgarbage()");
