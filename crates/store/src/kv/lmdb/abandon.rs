@@ -202,12 +202,47 @@ mod tests {
         }
     }
 
-    #[cfg(debug_assertions)]
     #[test]
     fn work_that_calls_itself_impossible_is_given_up() {
         let _installed = crate::kv::lmdb::fault::Guard::new(1 << 20, 1);
         assert_eq!(abandonable(|| std::process::abort()), None::<()>);
         assert_eq!(abandonable(|| 7), Some(7));
+    }
+
+    /// How a copy of this process ends that does such work.
+    fn end_of(work: impl FnOnce()) -> i32 {
+        let _installed = crate::kv::lmdb::fault::Guard::new(1 << 20, 1);
+        // SAFETY: the child takes no lock that another thread may have held, and ends at once; its
+        // status is waited for, and put in a variable of this frame.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let _given_up = abandonable(work);
+                libc::_exit(0);
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+            status
+        }
+    }
+
+    #[test]
+    fn an_abort_that_is_no_assertion_ends_the_process() {
+        let spoiled_heap = end_of(|| {
+            // SAFETY: it is given back once too often, which the C library finds.
+            unsafe {
+                let piece = std::hint::black_box(libc::malloc(64));
+                libc::free(piece);
+                libc::free(std::hint::black_box(piece));
+            }
+        });
+        assert_eq!(libc::WTERMSIG(spoiled_heap), libc::SIGABRT);
+        let sent = end_of(|| {
+            // SAFETY: the call takes no pointers.
+            unsafe { libc::kill(libc::getpid(), libc::SIGABRT) };
+        });
+        assert_eq!(libc::WTERMSIG(sent), libc::SIGABRT);
+        assert_eq!(end_of(|| std::process::abort()), 0);
     }
 
     #[test]

@@ -8,8 +8,8 @@
 //! In the file with the entries an empty page is a leaf of the tree without entries, in LMDB's own
 //! format; in other files it is zeros. Within a write transaction nothing is replaced: LMDB counts on
 //! its pages there, so the transaction is given up as a whole (`abandon.rs`). So it is when LMDB follows
-//! a page that somebody has spoiled since it was checked to where there is no memory (SIGSEGV), or is
-//! built with its assertions and finds that it cannot be (SIGABRT).
+//! a page that somebody has spoiled since it was checked to where there is no memory (SIGSEGV), or one of
+//! its assertions finds that it cannot be (SIGABRT).
 //!
 //! The files are reserved on disk and their length is looked at in each turn, so this is for the
 //! moments in between, and for file systems that cannot reserve space.
@@ -60,23 +60,17 @@ static SLOTS: [Slot; GUARDED_MAPS_MAX] = [const {
     }
 }; GUARDED_MAPS_MAX];
 
-/// The signals that LMDB ends a process with. Its assertions are built with those of this crate; without
-/// them nothing but the allocator raises the last one, and after that nothing can go on.
-const SIGNALS: [libc::c_int; if cfg!(debug_assertions) { 3 } else { 2 }] = {
-    let all = [libc::SIGBUS, libc::SIGSEGV, libc::SIGABRT];
-    let mut some = [0; if cfg!(debug_assertions) { 3 } else { 2 }];
-    let mut index = 0;
-    while index < some.len() {
-        some[index] = all[index];
-        index += 1;
-    }
-    some
-};
+/// The signals that LMDB ends a process with. It keeps its assertions in every build, see the profiles in
+/// the workspace's `Cargo.toml`: without them it goes on with what cannot be.
+const SIGNALS: [libc::c_int; 3] = [libc::SIGBUS, libc::SIGSEGV, libc::SIGABRT];
 
 /// What was to happen before, and the size of a page.
 struct Installed {
     previous: [libc::sigaction; SIGNALS.len()],
     page: usize,
+    /// Where the C library puts what it says before it ends the process by itself; zero if it does not
+    /// tell.
+    last_words: usize,
 }
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
@@ -148,7 +142,8 @@ fn install() -> Option<()> {
                 libc::sigemptyset(&raw mut action.sa_mask);
                 libc::sigaction(signal, &raw const action, ptr::null_mut());
             }
-            Installed { previous, page: page_bytes() }
+            let last_words = libc::dlsym(libc::RTLD_DEFAULT, c"__abort_msg".as_ptr()) as usize;
+            Installed { previous, page: page_bytes(), last_words }
         }
     });
     Some(())
@@ -206,11 +201,25 @@ extern "C" fn on_break(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // A failed assertion is a signal that the process sends to itself.
-    if is_of_kernel(info) || signal == libc::SIGABRT {
+    if is_of_kernel(info) || signal == libc::SIGABRT && is_assertion(info) {
         abandon::abandon();
     }
     pass_on(signal, info, context);
+}
+
+/// Is it a failed assertion? That is a signal which this thread sends to itself. The C library does so, too,
+/// when it finds its heap spoiled, and holds a lock on it then: nothing can go on after that. It leaves its
+/// last words for debuggers; one that does not is not trusted.
+fn is_assertion(info: *mut libc::siginfo_t) -> bool {
+    // SAFETY: the kernel passes a valid `siginfo_t`, which for a signal of a process has its number.
+    let own = unsafe { (*info).si_code == libc::SI_TKILL && (*info).si_pid() == libc::getpid() };
+    let last_words = INSTALLED.get().map_or(0, |installed| installed.last_words);
+    if !own || last_words == 0 {
+        return false;
+    }
+    // SAFETY: it is a variable of the C library, a pointer, which is null until there are such words.
+    let words = unsafe { ptr::with_exposed_provenance::<*const u8>(last_words).read_volatile() };
+    words.is_null()
 }
 
 /// Is it the kernel that tells of something this thread has done, and no process that has sent it?
