@@ -17,7 +17,7 @@ mod servers;
 mod validator;
 pub mod world;
 
-pub use os::{kill_group, lower_priority, thread_time};
+pub use os::{kill_group, lower_priority, signal_group, thread_time};
 
 use std::fs;
 use std::path::{Path, PathBuf};

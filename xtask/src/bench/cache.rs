@@ -5,6 +5,7 @@
 //! Some minutes on two processors. Look at the load of the machine, which is printed, before believing a
 //! time. `KRES_BUILT=FOLDER` takes the programs from there.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::load::{Load, client, configuration, flood, question, upstream, watch};
-use crate::lab::kill_group;
+use crate::lab::{kill_group, signal_group};
 use crate::step::{Steps, cargo, run};
 
 /// Names that are cleared and whose size is told, and those that stay warm.
@@ -30,6 +31,13 @@ const CACHE_MIB: usize = 64;
 const LENGTH: Duration = Duration::from_secs(4);
 /// How long a group may take to listen, or to clear what it has.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Sockets for each worker from which it is asked, and the questions from each that wait at once: fewer than
+/// a socket's buffer holds, also where a worker gets some more of them than the other.
+const ASKERS: usize = 16;
+const QUESTIONS: usize = 8;
+/// How often, and how long it takes at most until all of them are answered.
+const ROUNDS: usize = 400;
+const DRAINED: Duration = Duration::from_millis(8);
 /// Between two questions to somebody who may not be there yet.
 const LOOK: Duration = Duration::from_micros(500);
 
@@ -42,7 +50,7 @@ const PARTS: &[Part] = &[
     ("writers", "workers that write at the same time, in the store alone", |_, _| {
         run(cargo().args(["bench", "--quiet", "--package", "store", "--bench", "contention"]))
     }),
-    ("workers", "two workers against one", scaling),
+    ("workers", "an answer of one worker, and of two at once", scaling),
     ("clear", "names that are cleared under load", clearing),
     ("restart", "all killed and started again", restarting),
 ];
@@ -159,15 +167,26 @@ impl Group {
 
     /// Processor time of all its threads, so far.
     fn time(&self) -> Duration {
+        self.times().values().sum()
+    }
+
+    /// The same, each.
+    fn times(&self) -> BTreeMap<PathBuf, Duration> {
         let leader = self.leader.id().to_string();
-        let nanos = processes_of(&leader).into_iter().flat_map(|path| {
+        let threads = processes_of(&leader).into_iter().flat_map(|path| {
             let threads = fs::read_dir(path.join("task")).into_iter().flatten().flatten();
             threads.filter_map(|thread| {
                 let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-                text.split(' ').next()?.parse::<u64>().ok()
+                let nanos = text.split(' ').next()?.parse::<u64>().ok()?;
+                Some((thread.path(), Duration::from_nanos(nanos)))
             })
         });
-        Duration::from_nanos(nanos.sum())
+        threads.collect()
+    }
+
+    /// Sends a signal to all its processes.
+    fn signal(&self, signal: libc::c_int) {
+        signal_group(self.leader.id(), signal);
     }
 
     /// Asks for these names once, and lets what was learned reach the files.
@@ -216,37 +235,68 @@ fn scattered(number: usize) -> usize {
     number.wrapping_mul(7919) % WARM
 }
 
-/// How many answers two workers give, beside one.
+/// What an answer costs a worker's processor, alone and beside another. Whoever asks would run on the same
+/// processors, so nobody does while they answer: they are stopped, questions wait in their sockets, and
+/// they go on all at once.
 fn scaling(built: &Path, folder: &Path) -> Result<()> {
     let (upstream, _) = upstream()?;
-    let mut rates = Vec::new();
+    let mut costs = Vec::new();
     for workers in [1, 2] {
         let group = Group::start_and_wait(built, folder, workers, upstream)?;
         group.warm(WARM, "warm")?;
         // Once more, so that the answer caches have them.
         group.warm(WARM, "warm")?;
-        let before = group.time();
-        let load =
-            flood(group.port, |n| name(scattered(n), "warm"), |_, elapsed| elapsed < LENGTH)?;
-        let time = (group.time() - before).as_secs_f64();
-        let took = load.took.as_secs_f64();
-        let each = load.answers as f64 / time.max(1e-9);
+        let sockets: Vec<_> =
+            (0..workers * ASKERS).map(|_| client(group.port)).collect::<std::io::Result<_>>()?;
+        let (mut answers, mut lost, mut time) = (0_u64, 0_u64, Duration::ZERO);
+        let mut at_once = Vec::new();
+        for round in 0..ROUNDS {
+            group.signal(libc::SIGSTOP);
+            for (at, socket) in sockets.iter().enumerate() {
+                for number in 0..QUESTIONS {
+                    let number = (round * sockets.len() + at) * QUESTIONS + number;
+                    socket.send(&name(scattered(number), "warm"))?;
+                }
+            }
+            let before = group.times();
+            group.signal(libc::SIGCONT);
+            // Longer than it takes; what they send waits in the sockets here.
+            std::thread::sleep(DRAINED);
+            let after = group.times();
+            let each: Vec<Duration> = after
+                .iter()
+                .filter_map(|(thread, now)| Some(now.saturating_sub(*before.get(thread)?)))
+                .collect();
+            time += each.iter().sum::<Duration>();
+            // The two that worked most; were they at it at the same time, they had the same to do.
+            let mut busy = each;
+            busy.sort_unstable_by(|a, b| b.cmp(a));
+            at_once.push(busy.get(workers - 1).copied().unwrap_or_default());
+            for socket in &sockets {
+                socket.set_read_timeout(Some(LOOK))?;
+                for _ in 0..QUESTIONS {
+                    match socket.recv(&mut [0; 512]) {
+                        Ok(_) => answers += 1,
+                        Err(_) => lost += 1,
+                    }
+                }
+            }
+        }
+        at_once.sort_unstable();
+        let cost = time.as_secs_f64() * 1e9 / answers.max(1) as f64;
         println!(
-            "{workers} worker(s): {:.0} answers/s, {} lost; workers {:.2} processors, load {:.2}; \
-             {each:.0} answers per second of a worker's processor",
-            load.rate(),
-            load.lost,
-            time / took,
-            load.own.as_secs_f64() / took,
+            "{workers} worker(s), {ROUNDS} times {} questions that had waited: {answers} answers, \
+             {lost} lost; {cost:.0} ns of a processor an answer; the one with the least to do took \
+             {:?} (median)",
+            sockets.len() * QUESTIONS,
+            at_once.get(ROUNDS / 2).copied().unwrap_or_default(),
         );
-        rates.push((load.rate(), each));
+        costs.push(cost);
     }
-    if let [one, two] = rates[..] {
+    if let [one, two] = costs[..] {
         println!(
-            "two against one: {:.2} times the answers, {:.2} times by what a worker's processor \
-             answers",
-            two.0 / one.0,
-            2.0 * two.1 / one.1
+            "two against one: {:.2} times the answers, as far as they do not wait for a processor",
+            2.0 * one / two
         );
     }
     Ok(())

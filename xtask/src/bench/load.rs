@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::lab::{lower_priority, thread_time};
+use crate::lab::lower_priority;
 
 /// Sockets that a load comes from: the kernel picks a worker for each.
 const SOCKETS: usize = 16;
@@ -72,16 +72,6 @@ pub(super) fn client(port: u16) -> io::Result<UdpSocket> {
 pub(super) struct Load {
     pub(super) answers: u64,
     pub(super) lost: u64,
-    pub(super) took: Duration,
-    /// Processor time of the load itself.
-    pub(super) own: Duration,
-}
-
-impl Load {
-    /// Answers in a second.
-    pub(super) fn rate(&self) -> f64 {
-        self.answers as f64 / self.took.as_secs_f64().max(1e-9)
-    }
 }
 
 /// Asks as fast as is answered, with a bounded number under way, until `goes_on` says no. The number of
@@ -96,7 +86,7 @@ pub(super) fn flood(
         let work = scope.spawn(move || -> Result<Load> {
             lower_priority();
             let sockets = (0..SOCKETS).map(|_| client(port)).collect::<io::Result<Vec<_>>>()?;
-            let (began, before) = (Instant::now(), thread_time());
+            let began = Instant::now();
             let (mut load, mut sent, mut answer) = (Load::default(), 0, [0; 512]);
             let mut under_way = [0; SOCKETS];
             loop {
@@ -125,8 +115,6 @@ pub(super) fn flood(
                     break;
                 }
             }
-            load.took = began.elapsed();
-            load.own = thread_time().saturating_sub(before);
             Ok(load)
         });
         work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

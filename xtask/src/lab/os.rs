@@ -34,10 +34,15 @@ pub fn lower_priority() {
 
 /// Kills all processes of the group that this child leads.
 pub fn kill_group(leader: u32) {
+    signal_group(leader, libc::SIGKILL);
+}
+
+/// Sends a signal to all processes of the group that this child leads.
+pub fn signal_group(leader: u32, signal: libc::c_int) {
     let Ok(leader) = libc::pid_t::try_from(leader) else { return };
     // SAFETY: kill takes its arguments by value; the leader is a child that was not waited for, so its
     // number cannot belong to another group.
-    unsafe { libc::kill(-leader, libc::SIGKILL) };
+    unsafe { libc::kill(-leader, signal) };
 }
 
 /// Text for `/proc/self/*_map` fits well into this.
