@@ -11,6 +11,8 @@ mod rsa;
 mod seeded;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+#[cfg(feature = "ml-dsa")]
+use aws_lc_rs::signature::{ML_DSA_44_SIGNING, PqdsaKeyPair};
 use ed448_goldilocks::SigningKey;
 
 use super::rsa::Hash;
@@ -40,6 +42,9 @@ enum Private {
     Ecdsa(ecdsa::PrivateKey),
     Ed25519(Ed25519KeyPair),
     Ed448(Box<SigningKey>),
+    /// The seed, from which the pair is made anew for each signature.
+    #[cfg(feature = "ml-dsa")]
+    MlDsa44([u8; 32]),
 }
 
 impl KeyPair {
@@ -78,6 +83,14 @@ impl KeyPair {
                 let pair = SigningKey::try_from(stream.take(57)).map_err(|_| SignFault::Library)?;
                 let public_key = pair.verifying_key().to_bytes().to_vec();
                 (public_key, Private::Ed448(Box::new(pair)))
+            }
+            #[cfg(feature = "ml-dsa")]
+            Algorithm::ML_DSA_44 => {
+                let mut own = [0; 32];
+                own.copy_from_slice(&stream.take(32));
+                let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, &own)
+                    .map_err(|_| SignFault::Library)?;
+                (pair.public_key().as_ref().to_vec(), Private::MlDsa44(own))
             }
             _ => return Err(SignFault::UnsupportedAlgorithm),
         };
@@ -130,7 +143,8 @@ impl KeyPair {
         key_tag(&self.dnskey_rdata(flags))
     }
 
-    /// The signature field of an RRSIG over `data`. Deterministic for every algorithm.
+    /// The signature field of an RRSIG over `data`. Deterministic for every algorithm but ML-DSA-44,
+    /// to whose signatures the library adds some chance.
     ///
     /// # Errors
     ///
@@ -142,6 +156,15 @@ impl KeyPair {
             Private::Ecdsa(key) => key.sign(data),
             Private::Ed25519(key) => Ok(key.sign(data).as_ref().to_vec()),
             Private::Ed448(key) => Ok(key.sign_raw(data).to_bytes().to_vec()),
+            #[cfg(feature = "ml-dsa")]
+            Private::MlDsa44(seed) => {
+                let pair = PqdsaKeyPair::from_seed(&ML_DSA_44_SIGNING, seed)
+                    .map_err(|_| SignFault::Library)?;
+                let mut signature = vec![0; ML_DSA_44_SIGNING.signature_len()];
+                let length = pair.sign(data, &mut signature).map_err(|_| SignFault::Library)?;
+                signature.truncate(length);
+                Ok(signature)
+            }
         }
     }
 }
