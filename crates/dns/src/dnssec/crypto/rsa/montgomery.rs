@@ -28,9 +28,6 @@ pub(super) struct Modulus {
     entrance: Vec<u64>,
 }
 
-/// A number below the modulus in Montgomery form, as many words as the modulus.
-type Residue = Vec<u64>;
-
 impl Modulus {
     /// `modulus` is odd.
     pub(super) fn new(modulus: &BigUint) -> Modulus {
@@ -51,45 +48,52 @@ impl Modulus {
     pub(super) fn power(&self, base: &BigUint, exponent: &BigUint) -> BigUint {
         let size = self.words.len();
         let mut wide = vec![0; 2 * size];
-        let base = self.product(&padded(base, size), &self.entrance, &mut wide);
+        let mut first = vec![0; size];
+        self.product(&padded(base, size), &self.entrance, &mut wide, &mut first);
         let long = exponent.bits() > LONG_EXPONENT_BITS;
         let window_bits = if long { LONG_WINDOW_BITS } else { WINDOW_BITS };
         // Odd powers: the base, its third, fifth … power.
-        let square = self.square(&base, &mut wide);
-        let mut odd = vec![base];
+        let mut square = vec![0; size];
+        self.square(&first, &mut wide, &mut square);
+        let mut odd = vec![first];
         while odd.len() < 1 << (window_bits - 1) {
-            let last = odd.last().unwrap_or(&square);
-            odd.push(self.product(last, &square, &mut wide));
+            let mut next = vec![0; size];
+            self.product(odd.last().unwrap_or(&square), &square, &mut wide, &mut next);
+            odd.push(next);
         }
         let (first, bits) = window(exponent, exponent.bits(), window_bits);
         let mut power = odd.get(first / 2).cloned().unwrap_or_default();
+        let mut next = square;
         let mut left = exponent.bits() - bits;
         while left > 0 {
             let (window, bits) = window(exponent, left, window_bits);
             left -= bits;
             for _ in 0..bits {
-                power = self.square(&power, &mut wide);
+                self.square(&power, &mut wide, &mut next);
+                std::mem::swap(&mut power, &mut next);
             }
             if let Some(factor) = odd.get(window / 2).filter(|_| window > 0) {
-                power = self.product(&power, factor, &mut wide);
+                self.product(&power, factor, &mut wide, &mut next);
+                std::mem::swap(&mut power, &mut next);
             }
         }
         let mut one = vec![0; size];
         one[0] = 1;
-        number(&self.product(&power, &one, &mut wide))
+        self.product(&power, &one, &mut wide, &mut next);
+        number(&next)
     }
 
-    /// `wide` is room for two residues.
-    fn product(&self, one: &[u64], other: &[u64], wide: &mut [u64]) -> Residue {
+    /// Numbers below the modulus in Montgomery form, as long as it; `wide` is room for two of them.
+    fn product(&self, one: &[u64], other: &[u64], wide: &mut [u64], result: &mut [u64]) {
         wide.fill(0);
         let (pairs, _) = other.as_chunks::<2>();
         for (at, factors) in pairs.iter().enumerate() {
             add_rows(&mut wide[2 * at..], one, *factors);
         }
-        self.leave(wide)
+        self.leave(wide, result);
     }
 
-    fn square(&self, root: &[u64], wide: &mut [u64]) -> Residue {
+    fn square(&self, root: &[u64], wide: &mut [u64], result: &mut [u64]) {
         wide.fill(0);
         // What is beside the blocks on the diagonal, once …
         for at in (0..root.len()).step_by(2) {
@@ -112,11 +116,11 @@ impl Modulus {
                 (*word, carry) = (sum, first || second);
             }
         }
-        self.leave(wide)
+        self.leave(wide, result);
     }
 
     /// Divides by what numbers are multiplied by on entering.
-    fn leave(&self, wide: &mut [u64]) -> Residue {
+    fn leave(&self, wide: &mut [u64], result: &mut [u64]) {
         let size = self.words.len();
         let mut carry = false;
         for at in (0..size).step_by(2) {
@@ -133,7 +137,7 @@ impl Modulus {
                 (*word, carry) = (sum, first || second);
             }
         }
-        let mut result = wide[size..].to_vec();
+        result.copy_from_slice(&wide[size..]);
         // Below twice the modulus.
         if carry || result.iter().rev().cmp(self.words.iter().rev()).is_ge() {
             let mut borrow = false;
@@ -143,7 +147,6 @@ impl Modulus {
                 (*word, borrow) = (less, first || second);
             }
         }
-        result
     }
 }
 
