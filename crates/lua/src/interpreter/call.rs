@@ -107,9 +107,14 @@ impl HookFunction {
 }
 
 /// What a function of the prelude is called with.
-enum Argument {
-    Number(i64),
-    Request(u32),
+#[derive(Clone, Copy)]
+enum Arguments {
+    /// Nothing.
+    None,
+    /// A request that is over, by its number, and its place.
+    Over { number: u32, slot: u32 },
+    /// The state, the request and its place, and the key of the query if there may be one.
+    Hook { state: i32, number: u32, slot: u32, query: Option<i32> },
 }
 
 /// What a hook is given beside the state, its request and its query.
@@ -153,6 +158,7 @@ impl Door {
     /// Lends what the hook works on and calls its function with the state, slot and number of the
     /// request, the key of the query, and the tail. Returns the number that the function returns, 0
     /// for any other value. Handles of requests that have ended since are emptied before.
+    #[inline]
     pub(crate) fn run_hook(
         &self,
         view: View<'_>,
@@ -161,36 +167,40 @@ impl Door {
     ) -> mlua::Result<i64> {
         let run = self.begin()?;
         let id = view.request.id;
-        let arguments = [
-            Argument::Number(state_number(view.state).into()),
-            Argument::Request(id.number),
-            Argument::Number(id.slot().into()),
-            Argument::Number(query_key(view.query.as_deref()).into()),
-        ];
-        lend(view, || self.call(run.is_outermost(), function, &arguments, &tail))
+        // Hooks of whole requests need not be told that they have no query.
+        let is_bare = matches!(tail, Tail::Nothing) && view.query.is_none();
+        let arguments = Arguments::Hook {
+            state: state_number(view.state),
+            number: id.number,
+            slot: id.slot(),
+            query: (!is_bare).then(|| query_key(view.query.as_deref())),
+        };
+        lend(view, || self.call(run.is_outermost(), function, arguments, &tail))
     }
 
     /// Begins the run of a hook.
+    #[inline]
     pub(super) fn begin(&self) -> mlua::Result<Run> {
         let was_stopped = self.budget.was_stopped();
         let run = self.budget.begin(Kind::Hook);
         if was_stopped {
-            self.call(run.is_outermost(), &self.forget_stop, &[], &Tail::Nothing)?;
+            self.call(run.is_outermost(), &self.forget_stop, Arguments::None, &Tail::Nothing)?;
         }
         // As many as there are marks, which requests under way carry, each one.
         while let Some((slot, number)) = kept::pop() {
-            let arguments = [Argument::Request(number), Argument::Number(slot.into())];
-            self.call(run.is_outermost(), &self.forget, &arguments, &Tail::Nothing)?;
+            let arguments = Arguments::Over { number, slot };
+            self.call(run.is_outermost(), &self.forget, arguments, &Tail::Nothing)?;
         }
         Ok(run)
     }
 
     /// Calls a function. `outermost`: no other Lua is under way, so what runs is the main state.
+    #[inline]
     fn call(
         &self,
         outermost: bool,
         function: &HookFunction,
-        arguments: &[Argument],
+        arguments: Arguments,
         tail: &Tail<'_>,
     ) -> mlua::Result<i64> {
         let state = self.state.get();
@@ -203,6 +213,17 @@ impl Door {
             let called = unsafe { enter(state, SHELF, function, arguments, tail) };
             return called.ok_or_else(|| self.error());
         }
+        self.call_inside(function, arguments, tail)
+    }
+
+    /// Calls a function from within other Lua.
+    #[cold]
+    fn call_inside(
+        &self,
+        function: &HookFunction,
+        arguments: Arguments,
+        tail: &Tail<'_>,
+    ) -> mlua::Result<i64> {
         let lua = self.lua.try_upgrade().ok_or_else(|| mlua::Error::runtime("Lua has ended"))?;
         let called = lua.exec_raw_lua(|raw| {
             let state = raw.state();
@@ -223,6 +244,7 @@ impl Door {
     }
 
     /// The error on top of the stack, which this takes away.
+    #[cold]
     fn error(&self) -> mlua::Error {
         let Some(lua) = self.lua.try_upgrade() else {
             return mlua::Error::runtime("Lua has ended");
@@ -241,26 +263,36 @@ impl Door {
 /// # Safety
 /// The table of the shelf lies at that place of the stack of a state that may be used now, and the stack
 /// has room for [`SLOTS`] values.
+#[inline]
 unsafe fn enter(
     state: *mut lua_State,
     shelf: c_int,
     function: &HookFunction,
-    arguments: &[Argument],
+    arguments: Arguments,
     tail: &Tail<'_>,
 ) -> Option<i64> {
     // SAFETY: the shelf and the room are the caller's promise. The call is protected; the strings are
     // short of memory only when the process is.
     unsafe {
         function.push(state, shelf);
-        let mut count = arguments.len() as c_int;
-        for argument in arguments {
-            match argument {
-                Argument::Number(number) => {
-                    ffi::lua_pushinteger(state, *number as ffi::lua_Integer);
-                }
-                Argument::Request(number) => ffi::lua_pushlightuserdata(state, handle(*number).0),
+        let push = |number: i64| ffi::lua_pushinteger(state, number as ffi::lua_Integer);
+        let mut count = match arguments {
+            Arguments::None => 0,
+            Arguments::Over { number, slot } => {
+                ffi::lua_pushlightuserdata(state, handle(number).0);
+                push(slot.into());
+                2
             }
-        }
+            Arguments::Hook { state: before, number, slot, query } => {
+                push(before.into());
+                ffi::lua_pushlightuserdata(state, handle(number).0);
+                push(slot.into());
+                query.map_or(3, |key| {
+                    push(key.into());
+                    4
+                })
+            }
+        };
         if let Tail::Filters { list, question } = tail {
             list.push(state, shelf);
             count += 1;

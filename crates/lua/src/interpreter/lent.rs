@@ -61,6 +61,7 @@ impl Drop for Restore {
 }
 
 /// Lends a request to Lua while `run` runs.
+#[inline]
 pub(crate) fn lend<R>(mut view: View<'_>, run: impl FnOnce() -> R) -> R {
     let lent: Lent = NonNull::from(&mut view).cast();
     let _restore = Restore(LENT.replace(Some(lent)));

@@ -2,6 +2,7 @@
 -- described is evaluated by the program, what is not is a function of the operator.
 local M, G = ...
 local raw = M.raw
+local ffi = require('ffi')
 
 local policy = {}
 local view = {}
@@ -16,18 +17,36 @@ local actions = setmetatable({}, { __mode = 'k' })
 
 -- Functions of the operator, by number, for the program to call. They are kept for good, so who makes
 -- new ones for each request is told so.
-local functions, numbers = {}, {}
+local functions, numbers, last = {}, {}, 0
 local FUNCTIONS_MAX = 1000000
+local kept = 0
 function M.keep_function(fn)
 	if not numbers[fn] then
-		if #functions >= FUNCTIONS_MAX then
+		if kept >= FUNCTIONS_MAX then
 			M.refuse('policy: a million functions are known; make actions and filters once, outside of filters')
 		end
-		functions[#functions + 1] = fn
-		numbers[fn] = #functions
+		kept, last = kept + 1, last + 1
+		functions[last], numbers[fn] = fn, last
 	end
 	return numbers[fn]
 end
+
+-- A function that one request needs until its end, made while it is worked on: so many of them are kept,
+-- more than there are requests at a time.
+local PASSING_MAX = 100000
+local passing, at = {}, 0
+local function pass_function(fn)
+	if numbers[fn] or not M.is_in_hook() then
+		return M.keep_function(fn)
+	end
+	at, last = at % PASSING_MAX + 1, last + 1
+	if passing[at] then
+		functions[passing[at]] = nil
+	end
+	passing[at], functions[last] = last, fn
+	return last
+end
+
 function M.kept_function(number)
 	return functions[number]
 end
@@ -138,7 +157,7 @@ function policy.DEBUG_IF(test)
 	if type(test) ~= 'function' then
 		M.refuse('policy.DEBUG_IF: expected a function')
 	end
-	return made { kind = 'debug_if', fn = M.keep_function(test) }
+	return made { kind = 'debug_if', fn = pass_function(test) }
 end
 
 -- Filters. Each is also a function (state, query) that returns its action or nothing, so that
@@ -447,26 +466,42 @@ M.module_tables.policy = policy
 
 view.key, view.src, view.dst = {}, {}, {}
 
-local function add_view(list, client, rule)
+-- What else is known of the rules of clients, by their entries.
+local view_rules = setmetatable({}, { __mode = 'k' })
+local view_meta = {
+	__index = function (entry, key)
+		return view_rules[entry][key]
+	end,
+}
+
+local function add_view(client, rule)
 	local id = add_rule(describe_rule(checked(rule, 'view'), client), 'view')
-	local entry = setmetatable({ id = id, cb = rule }, rule_meta)
-	list[#list + 1] = entry
-	return entry
+	return setmetatable({ id = id, cb = rule }, rule_meta)
 end
 
+-- An entry is { family, octets, bits, rule }; its `id` and `count` are known, too.
 function view.addr(_, subnet, rule, dst)
 	if type(subnet) ~= 'string' then
 		M.refuse('expected view:addr(subnet, rule)')
 	end
-	return add_view(dst and view.dst or view.src,
-		{ kind = dst and 'destination' or 'source', value = subnet }, rule)
+	local known = add_view({ kind = dst and 'destination' or 'source', value = subnet }, rule)
+	local network = M.network_of(subnet, 'view')
+	local octets = ffi.new('char[16]')
+	ffi.copy(octets, network.octets, #network.octets)
+	local entry = { #network.octets == 4 and 2 or 10, octets, network.bits, rule }
+	view_rules[setmetatable(entry, view_meta)] = known
+	local list = dst and view.dst or view.src
+	list[#list + 1] = entry
+	return entry
 end
 
 function view.tsig(_, key, rule)
 	if type(key) ~= 'string' then
 		M.refuse('expected view:tsig(key name in wire format, rule)')
 	end
-	return add_view(view.key, { kind = 'tsig', value = key }, rule)
+	add_view({ kind = 'tsig', value = key }, rule)
+	local rules = view.key[key] or {}
+	rules[#rules + 1], view.key[key] = rule, rules
 end
 
 -- Is an address, as octets, in a network?
@@ -497,6 +532,8 @@ local function network_of(subnet, what)
 	local most = #octets * 8
 	return { octets = octets, bits = math.min(tonumber(bits) or most, most) }
 end
+
+M.network_of = network_of
 
 -- Functions of a request that say whether its client, or the address that it asked, is in a network.
 local function within(side, subnet, what)

@@ -8,7 +8,9 @@ M.module_tables.predict = predict
 -- Questions kept for one window; stats has no more.
 local QUESTIONS_MAX = 5000
 
-local window, period, timer
+-- Minutes, and windows: for scripts to look at and to change.
+predict.window, predict.period = 15, 24
+local timer
 -- Questions by window of the period, as sets of 'TYPE name'.
 local seen = {}
 local epoch
@@ -16,7 +18,8 @@ local epoch
 -- The window of the period that it is now, from 1.
 local function current_epoch()
 	local now = os.date('*t')
-	return math.floor((now.hour * 60 + now.min) / window) % period + 1
+	local window, period = tonumber(predict.window) or 15, tonumber(predict.period) or 24
+	return math.floor((now.hour * 60 + now.min) / math.max(window, 1)) % math.max(period, 1) + 1
 end
 
 -- The questions of the window that ends. Returns how many of them are new in it.
@@ -70,15 +73,15 @@ function predict.config(value)
 		M.refuse('predict: window is a number of minutes, period one of windows')
 	end
 	stop()
-	window, period = minutes, windows
-	if period == 0 then
+	predict.window, predict.period = minutes, windows
+	if windows == 0 then
 		return
 	end
 	if not G.stats then
 		G.modules.load('stats')
 	end
 	epoch = current_epoch()
-	timer = G.event.recurrent(window * G.minute, predict.process)
+	timer = G.event.recurrent(minutes * G.minute, predict.process)
 end
 
 predict.deinit = stop

@@ -441,6 +441,11 @@ function M.forget_requests()
 	end
 end
 
+-- For the other parts: does a hook or a rule run?
+function M.is_in_hook()
+	return running ~= nil
+end
+
 -- For the other parts: the request that code is about to work on.
 function M.enter_request(req, slot, key)
 	running, running_slot, running_key = req, slot, key
@@ -463,8 +468,15 @@ function M.make_hook(hook, fn)
 			return fn(state, req, packet)
 		end
 	end
-	return function (state, req, slot, key)
-		running, running_slot, running_key = req, slot, key
+	if hook == 'reset' then
+		return function (state, req, slot, key)
+			running, running_slot, running_key = req, slot, key
+			return fn(state, req)
+		end
+	end
+	-- These are about whole requests.
+	return function (state, req, slot)
+		running, running_slot, running_key = req, slot, -1
 		return fn(state, req)
 	end
 end
@@ -574,5 +586,6 @@ end
 
 -- For the program: a question that a function answers with yes or no.
 function M.run_test(fn, req, slot, key)
-	return within(req, slot, key, M.kept_function(fn), req) and true or false
+	local test = M.kept_function(fn)
+	return test and within(req, slot, key, test, req) and true or false
 end

@@ -517,6 +517,37 @@ fn functions_in_rules() {
 }
 
 #[test]
+fn tests_made_for_each_request_are_not_kept_for_ever() {
+    let world = World::ready();
+    world.eval(
+        "seen = setmetatable({}, { __mode = 'v' }) \
+         kept = function () return true end policy.DEBUG_IF(kept) \
+         policy.add(function (req, query) for _ = 1, 1000 do \
+         local test = function () return query end \
+         seen.last, seen.first = test, seen.first or test \
+         policy.DEBUG_IF(test) policy.DEBUG_IF(kept) end end)",
+    );
+    let lists = vec![filters_of(&world)];
+    let world = std::rc::Rc::new(world);
+    let mut served = Served::with(World::ready());
+    let layer = Box::new(Rules { world: world.clone(), lists, post: false });
+    served.resolver.layers_mut().insert(layer, Place::Before("iterate")).unwrap();
+    let ask = |served: &mut Served, times: usize| {
+        for _ in 0..times {
+            served.ask("a.example.", Rtype::A);
+        }
+        world.eval("collectgarbage() collectgarbage()");
+    };
+    // Each request asks the function twice, at its begin and at its end.
+    ask(&mut served, 49);
+    check_console(&world, &[("seen.first ~= nil", "true"), ("seen.last ~= seen.first", "true")]);
+    world.eval("seen.early = seen.first");
+    ask(&mut served, 2);
+    check_console(&world, &[("seen.early", "nil"), ("seen.last ~= nil", "true")]);
+    assert!(world.host.take_calls().is_empty());
+}
+
+#[test]
 fn more_lists_of_functions_than_are_kept_ready() {
     let world = World::ready();
     world.eval(

@@ -182,7 +182,17 @@ fn views_are_rules_for_some_clients() {
     );
     check_console(
         &world,
-        &[("#policy.rules", "0"), ("#view.src", "1"), ("#view.dst", "1"), ("#view.key", "2")],
+        &[
+            ("#policy.rules", "0"),
+            ("#view.src", "1"),
+            ("#view.dst", "1"),
+            ("#view.key['\\5mykey']", "1"),
+            ("view:tsig('\\5mykey', policy.all(policy.PASS))", ""),
+            ("#view.key['\\5mykey']", "2"),
+            ("view.src[1][1] .. ' ' .. view.src[1][2][2] .. ' ' .. view.src[1][3]", "'2 2 24'"),
+            ("view.dst[1][1] .. ' ' .. view.dst[1][2][15] .. ' ' .. view.dst[1][3]", "'10 1 128'"),
+            ("type(view.src[1][4]) .. ' ' .. view.src[1].count", "'function 0'"),
+        ],
     );
     check_refused(
         &world,

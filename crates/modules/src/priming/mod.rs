@@ -22,8 +22,12 @@ use crate::{Environment, Module, Question, Refusal, Value};
 /// The name of the module.
 pub const NAME: &str = "priming";
 
-/// Until it is tried again after a failure.
+/// Until it is tried again after a failure, if nothing else is said.
 const RETRY: Duration = Duration::from_secs(10);
+/// Where something else can be said, in milliseconds.
+const RETRY_PROPERTY: &str = "retry_time";
+/// With less the servers of the root would be asked without end.
+const RETRY_MS_MIN: f64 = 100.0;
 /// Longest and shortest time between two primings, whatever the TTL says.
 const AGAIN_MAX: Duration = Duration::from_secs(6 * 24 * 3600);
 const AGAIN_MIN: Duration = Duration::from_secs(1);
@@ -34,7 +38,7 @@ const FIRST: u16 = 0;
 
 /// Makes the module.
 pub fn make() -> Box<dyn Module> {
-    Box::new(Priming::default())
+    Box::new(Priming { retry: RETRY, ..Priming::default() })
 }
 
 #[derive(Default)]
@@ -46,6 +50,7 @@ struct Priming {
     number: u16,
     found: BTreeMap<Name, Vec<IpAddr>>,
     least_ttl: u32,
+    retry: Duration,
 }
 
 impl Priming {
@@ -57,9 +62,9 @@ impl Priming {
     }
 
     fn fail(&mut self, env: &dyn Environment, what: &str) {
-        let seconds = RETRY.as_secs();
+        let seconds = self.retry.as_secs();
         env.log(GROUP, Level::Info, &format!("{what}, next priming query in {seconds} seconds"));
-        self.due = Some(env.now().mono + RETRY);
+        self.due = Some(env.now().mono + self.retry);
     }
 
     /// The servers are known: asks for their addresses, which mostly came along.
@@ -132,7 +137,28 @@ impl Module for Priming {
     }
 
     fn get(&mut self, _env: &dyn Environment, property: &str) -> Option<Value> {
-        (property == "retry_time").then(|| Value::from(RETRY.as_millis() as u64))
+        (property == RETRY_PROPERTY).then(|| Value::from(self.retry.as_millis() as u64))
+    }
+
+    fn set(
+        &mut self,
+        _env: &dyn Environment,
+        property: &str,
+        value: &Value,
+    ) -> Option<Result<(), Refusal>> {
+        if property != RETRY_PROPERTY {
+            let text = format!("there is no '{property}', only '{RETRY_PROPERTY}'");
+            return Some(Err(Refusal::new(text)));
+        }
+        let most = AGAIN_MAX.as_millis() as f64;
+        let ms = value.as_number().filter(|ms| (RETRY_MS_MIN..=most).contains(ms));
+        Some(match ms {
+            None => Err(Refusal::new("retry_time must be milliseconds, from 100 to six days")),
+            Some(ms) => {
+                self.retry = Duration::from_millis(ms as u64);
+                Ok(())
+            }
+        })
     }
 
     fn deadline(&self) -> Option<Mono> {

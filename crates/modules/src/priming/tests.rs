@@ -63,6 +63,16 @@ fn a_failure_is_tried_again_after_a_while() {
     let wait = world.modules[0].1.deadline().unwrap().since(world.process.now.get().mono);
     assert_eq!(wait, RETRY);
     assert!(world.process.log.borrow()[0].contains("cannot resolve '.' NS"));
+    world.set(NAME, "retry_time", Value::Number(60_000.0));
+    world.pass(RETRY);
+    run(&mut world);
+    let wait = world.modules[0].1.deadline().unwrap().since(world.process.now.get().mono);
+    assert_eq!(wait, Duration::from_secs(60));
+    assert_eq!(world.get(NAME, "retry_time"), Some(Value::Number(60_000.0)));
+    for bad in [Value::Number(0.0), Value::Number(f64::NAN), Value::text("soon")] {
+        let (_, module) = &mut world.modules[0];
+        assert!(matches!(module.set(&world.process, "retry_time", &bad), Some(Err(_))), "{bad:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,10 @@ local ffi = require('ffi')
 
 local graphite = {}
 
+if not G.stats then
+	G.modules.load('stats')
+end
+
 local settings = {}
 -- The socket towards each server, or nothing while there is none, in the order of the servers.
 local sockets = {}
@@ -114,8 +118,8 @@ end
 
 local function publish()
 	local now, lines, prefix = os.time(), {}, ''
-	if settings.prefix ~= '' then
-		prefix = settings.prefix .. '.'
+	if graphite.prefix ~= '' then
+		prefix = tostring(graphite.prefix) .. '.'
 	end
 	add_lines(lines, prefix .. 'cache', G.cache.stats(), now)
 	add_lines(lines, prefix .. 'worker', G.worker.stats(), now)
@@ -154,14 +158,11 @@ function graphite.config(value)
 		servers[at] = { address = address, family = family, text = host .. '@' .. port }
 	end
 	stop()
-	settings = {
-		servers = servers, tcp = value.tcp == true,
-		prefix = value.prefix or string.format('kresd.%s.%s', G.hostname(), G.worker.id),
-	}
-	if not G.stats then
-		G.modules.load('stats')
-	end
+	settings = { servers = servers, tcp = value.tcp == true }
+	graphite.prefix = value.prefix or string.format('kresd.%s.%s', G.hostname(), G.worker.id)
+	graphite.interval = interval
 	timer = G.event.recurrent(interval, publish)
+	return 0
 end
 
 graphite.deinit = stop
