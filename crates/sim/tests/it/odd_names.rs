@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use dns::edns::OptRecord;
 use dns::{Class, Name, Question, Rcode, Rtype};
+use resolve::Action;
 use sim::dice::Dice;
+use sim::drive::Driver;
+use sim::net::Network;
 use sim::oracle::Oracle;
 use sim::sign::{Absence, Plan, Signing};
 use sim::signed::{SignedWorld, open, plan};
-use sim::simulate::{Conditions, START, Wishes, client, compare};
+use sim::simulate::{Conditions, START, Wishes, client, compare, query};
 
 use crate::validation::ask;
 
@@ -183,7 +186,48 @@ fn run(seed: u64) -> (Vec<String>, u64, u64) {
         }
     }
     failures.extend_from_slice(driver.invariants().violations());
-    (failures, QUESTIONS as u64, driver.resolver().counters().synthesized)
+    let synthesized = driver.resolver().counters().synthesized;
+    let questions: Vec<Question> =
+        (0..QUESTIONS).map(|_| random_question(&mut dice, &zone, &owners)).collect();
+    for elapsed in [0, 7] {
+        driver.run_for(Duration::from_secs(elapsed));
+        let apart = at_once(&mut driver, &questions, false);
+        let together = at_once(&mut driver, &questions, true);
+        for ((question, one), other) in questions.iter().zip(apart).zip(together) {
+            if one != other {
+                let Question { name, rtype, .. } = question;
+                failures.push(format!("seed {seed} {absence:?}: {name} {rtype}: one of a turn"));
+            }
+        }
+    }
+    (failures, QUESTIONS as u64, synthesized)
+}
+
+/// What the resolver says without asking anybody, to each question in a turn of its own or to all in
+/// one: what a turn remembers of proofs must not show.
+fn at_once(
+    driver: &mut Driver<Network>,
+    questions: &[Question],
+    in_one_turn: bool,
+) -> Vec<Option<Vec<u8>>> {
+    let now = driver.now();
+    let resolver = driver.resolver_mut();
+    let mut said = Vec::new();
+    for (question, token) in questions.iter().zip(10_000..) {
+        resolver.handle_request(now, client(token), &query(7, question, None));
+        let mut answer = None;
+        while let Some(action) = resolver.poll_action() {
+            if let Action::Respond { wire, .. } = action {
+                answer = Some(wire);
+            }
+        }
+        said.push(answer);
+        if !in_one_turn {
+            resolver.end_turn(now);
+        }
+    }
+    resolver.end_turn(now);
+    said
 }
 
 #[test]
