@@ -34,7 +34,7 @@ mod process;
 mod settings;
 
 pub use anchors::{AnchorKey, AnchorTunable, Bootstrap, Keyset, TrustAnchors};
-pub use cache::{Cache, CacheRow, ZoneFile};
+pub use cache::{Cache, CacheRow, Checkpoint, ZoneFile};
 pub use error::{HostError, without_number};
 pub use logging::{LogLevel, LogTarget, Logging};
 pub use modules::{ModuleCommand, Modules, Placement};

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use dns::{Name, Rtype};
-use lua::host::{Cache, CacheRow, HostError, ZoneFile, without_number};
+use lua::host::{Cache, CacheRow, Checkpoint, HostError, ZoneFile, without_number};
+use resolve::Now;
 use store::cache::entry::SignedSet;
 use store::cache::fleet::FleetSecret;
 use store::cache::{Listed, ListedKind, TtlBounds, key};
@@ -31,6 +32,8 @@ pub(super) struct State {
     secret: RefCell<Option<FleetSecret>>,
     /// Its size as it was asked for, and its URI.
     current: RefCell<Option<(u64, String)>>,
+    /// When it was opened, or the moment that was kept since.
+    checkpoint: Cell<Now>,
     /// How often one was opened and closed since the start.
     opened: Cell<u64>,
     closed: Cell<u64>,
@@ -273,6 +276,7 @@ impl Cache for DaemonHost {
         self.put_fleet(address, secret);
         *self.cache.current.borrow_mut() = Some((size, storage.to_owned()));
         self.cache.opened.set(self.cache.opened.get() + 1);
+        self.cache.checkpoint.set(self.worker.now());
         self.log_cache_notices();
         Ok(())
     }
@@ -386,8 +390,16 @@ impl Cache for DaemonHost {
         listed.map(|listed| listed.iter().map(row).collect()).ok_or(HostError::Busy)
     }
 
-    fn cache_checkpoint(&self, _active: bool) -> Result<(), HostError> {
-        self.inspect(|kv| kv.flush())?.map_err(refused)
+    fn cache_checkpoint(&self) -> Result<Checkpoint, HostError> {
+        self.inspect(|_| ())?;
+        let Now { mono, unix } = self.cache.checkpoint.get();
+        Ok(Checkpoint { mono: mono.0 / 1_000_000, unix: unix.0 })
+    }
+
+    fn set_cache_checkpoint(&self) -> Result<(), HostError> {
+        self.inspect(|kv| kv.flush())?.map_err(refused)?;
+        self.cache.checkpoint.set(self.worker.now());
+        Ok(())
     }
 
     fn cache_insert(&self, set: &SignedSet) -> Result<bool, HostError> {

@@ -54,8 +54,8 @@ pub(super) const BINDINGS: &[Binding] = &[
     },
     Binding {
         name: "checkpoint",
-        usage: "checkpoint(active)",
-        doc: "commit what is pending",
+        usage: "checkpoint([true])",
+        doc: "the last moment that was kept, by both clocks; with true, keep this one",
         call: checkpoint,
     },
     Binding {
@@ -185,8 +185,18 @@ fn checkpoint(call: &Call<'_>, args: &Args) -> Answer {
     if args.len() > 0 && (args.len() > 1 || args.boolean(0) != Some(true)) {
         return Err("cache.checkpoint() takes no parameters or a true value".into());
     }
-    call.host.cache_checkpoint(true)?;
-    call.ok(true)
+    if args.len() == 1 {
+        call.host.set_cache_checkpoint()?;
+        return call.ok(true);
+    }
+    let moment = call.host.cache_checkpoint()?;
+    let wall = call.lua.create_table()?;
+    wall.raw_set("sec", moment.unix / 1_000)?;
+    wall.raw_set("usec", moment.unix % 1_000 * 1_000)?;
+    let table = call.lua.create_table()?;
+    table.raw_set("monotime", moment.mono)?;
+    table.raw_set("walltime", wall)?;
+    call.ok(table)
 }
 
 fn fssize(call: &Call<'_>, _args: &Args) -> Answer {

@@ -20,6 +20,15 @@ pub struct CacheRow {
     pub ttl: i64,
 }
 
+/// Both clocks at one moment: what tells later that one of them has jumped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Checkpoint {
+    /// Milliseconds of a clock that only goes forward.
+    pub mono: u64,
+    /// Milliseconds since 1970.
+    pub unix: u64,
+}
+
 /// A zone file that is to be imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneFile {
@@ -70,8 +79,10 @@ pub trait Cache {
     fn cache_closest_apex(&self, name: &Name) -> Result<Name, HostError>;
     /// What is known about exactly this name, one row for each type.
     fn cache_get(&self, name: &Name) -> Result<Vec<CacheRow>, HostError>;
-    /// Ends (`true`) the pause between commits, or what else the store wants at a good moment.
-    fn cache_checkpoint(&self, active: bool) -> Result<(), HostError>;
+    /// The last moment that was kept, that of opening at first.
+    fn cache_checkpoint(&self) -> Result<Checkpoint, HostError>;
+    /// Keeps this moment, and writes what is to be written.
+    fn set_cache_checkpoint(&self) -> Result<(), HostError>;
     /// Puts a set of records into the cache, as if it had just come with this rank. Returns whether
     /// it was taken: not if what is there is trusted more, or if such sets are not kept.
     fn cache_insert(&self, set: &SignedSet) -> Result<bool, HostError>;

@@ -23,6 +23,11 @@ fn opening_and_assigning() {
             ("cache.backends()", "{\n    ['lmdb'] = true,\n}"),
             ("cache.fssize()", "1073741824"),
             ("cache.checkpoint(true)", "true"),
+            ("cache.checkpoint().monotime", "61447960"),
+            (
+                "cache.checkpoint().walltime",
+                "{\n    ['sec'] = 1795372993,\n    ['usec'] = 602000,\n}",
+            ),
             (
                 "cache.get('example.com')",
                 "{
@@ -77,6 +82,7 @@ fn what_cannot_be_a_cache_is_refused() {
             ("cache.get(5)", "expected 'cache.get(string name)'"),
             ("cache.get('bad..name')", "incorrect name passed"),
             ("cache.checkpoint('x')", "cache.checkpoint() takes"),
+            ("cache.checkpoint(false)", "cache.checkpoint() takes"),
         ],
     );
     // All refused: the old one is still open.

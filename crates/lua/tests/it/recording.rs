@@ -432,7 +432,12 @@ impl Cache for RecordingHost {
         Ok(vec![CacheRow { rtype, exists: true, rank, ttl: 60 }])
     }
 
-    fn cache_checkpoint(&self, _active: bool) -> Result<(), HostError> {
+    fn cache_checkpoint(&self) -> Result<Checkpoint, HostError> {
+        self.is_open()?;
+        Ok(Checkpoint { mono: 61_447_960, unix: 1_795_372_993_602 })
+    }
+
+    fn set_cache_checkpoint(&self) -> Result<(), HostError> {
         self.is_open()
     }
 
