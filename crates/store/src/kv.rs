@@ -120,8 +120,9 @@ pub trait Kv {
     /// The same for all keys at once.
     fn age_all(&self);
 
-    /// A number that stays the same for as long as reads find the same: until the turn ends, or
-    /// something is written in it. What was worked out of reads holds for so long.
+    /// A number that stays the same for as long as reads find the same: until something is written in
+    /// the turn, or by anybody before it. What was worked out of reads holds for so long, and no longer
+    /// than the TTLs of what was read.
     fn view(&self) -> u64;
 
     /// A number that changes when any process has called [`announce`](Self::announce), or

@@ -62,12 +62,12 @@ fn a_view_lasts_until_reads_may_find_something_else() {
             assert!(!seen.contains(&view), "{by}");
             assert_eq!(kv.get(b"none"), None);
             assert_eq!(kv.view(), view, "a read after {by}");
+            kv.rest().unwrap();
+            assert_eq!(kv.view(), view, "a turn after {by}");
             seen.push(view);
         };
         kv.put(b"key", b"value").unwrap();
         changed(kv, "put");
-        kv.rest().unwrap();
-        changed(kv, "rest");
         kv.end_turn().unwrap();
         changed(kv, "end_turn");
         kv.remove(b"key").unwrap();
@@ -80,6 +80,10 @@ fn a_view_lasts_until_reads_may_find_something_else() {
         changed(kv, "maintain");
         kv.grow(2 * MIB).unwrap();
         changed(kv, "grow");
+        let view = kv.view();
+        kv.end_turn().unwrap();
+        kv.flush().unwrap();
+        assert_eq!(kv.view(), view, "turns without writes");
     });
 }
 

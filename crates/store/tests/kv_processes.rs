@@ -243,6 +243,29 @@ fn what_one_process_stores_the_next_reads_in_its_next_turn() {
 }
 
 #[test]
+fn a_view_lasts_until_another_process_has_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut kv = open(directory.path());
+    let mut other = Process::start("console", directory.path());
+    kv.put(b"a", b"1").unwrap();
+    kv.end_turn().unwrap();
+    let mut seen = vec![kv.view()];
+    for command in ["put a 2", "put b 3", "clear"] {
+        let view = seen[seen.len() - 1];
+        assert_eq!(other.tell(command), "Ok(())");
+        assert_eq!(other.tell("end"), "Ok(())");
+        assert_eq!(kv.view(), view, "within the turn, {command}");
+        kv.rest().unwrap();
+        assert!(!seen.contains(&kv.view()), "{command}");
+        seen.push(kv.view());
+        assert_eq!(other.tell("get a"), String::from_utf8_lossy(kv.get(b"a").unwrap_or(b"nothing")));
+        assert_eq!(other.tell("end"), "Ok(())");
+        kv.rest().unwrap();
+        assert_eq!(kv.view(), seen[seen.len() - 1], "nothing was written");
+    }
+}
+
+#[test]
 fn many_processes_can_open_a_new_directory_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();

@@ -14,6 +14,9 @@ use crate::limits::{
 /// A key and a value that are lent.
 pub(super) type Entry<'a> = (&'a [u8], &'a [u8]);
 
+/// Which making of the files it is, and the transaction in them.
+pub(super) type Version = (u64, u64);
+
 /// What a back end brings: what is committed, and how to commit. Keys given to it were checked.
 pub(super) trait Base {
     /// The value under `key`.
@@ -32,6 +35,10 @@ pub(super) trait Base {
 
     /// Whether all bytes lent since the last `end_turn` were there.
     fn is_intact(&self) -> bool;
+
+    /// Numbers that stay the same for as long as reads find the same, also in later turns. `None` if
+    /// that is not known.
+    fn version(&self) -> Option<Version>;
 
     /// Ends the snapshot, mends what is in trouble, and commits the batch; with `wait`, even if
     /// that takes a while.
@@ -103,13 +110,29 @@ impl Notices {
 pub struct Buffered<B: Base> {
     base: B,
     pending: Overlay,
-    view: u64,
+    /// See [`Kv::view`].
+    view: Cell<u64>,
+    /// What the base was like when `view` last changed, and whether a turn has ended since that was
+    /// looked at.
+    version: Cell<Option<Version>>,
+    has_turned: Cell<bool>,
 }
 
 #[allow(private_bounds, reason = "as above")]
 impl<B: Base> Buffered<B> {
     pub(super) fn new(base: B) -> Self {
-        Buffered { base, pending: Overlay::default(), view: 0 }
+        Buffered {
+            base,
+            pending: Overlay::default(),
+            view: Cell::new(0),
+            version: Cell::new(None),
+            has_turned: Cell::new(true),
+        }
+    }
+
+    /// Reads may find something else from here on.
+    fn note_change(&self) {
+        self.view.set(self.view.get() + 1);
     }
 
     #[cfg(test)]
@@ -119,7 +142,7 @@ impl<B: Base> Buffered<B> {
 
     fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         check_key(key)?;
-        self.view += 1;
+        self.note_change();
         let bytes = key.len() + value.map_or(0, <[u8]>::len);
         if !self.pending.has_room(bytes) {
             let early = self.finish(false);
@@ -133,7 +156,10 @@ impl<B: Base> Buffered<B> {
     }
 
     fn finish(&mut self, wait: bool) -> Result<(), StoreError> {
-        self.view += 1;
+        self.has_turned.set(true);
+        if !self.pending.is_empty() {
+            self.note_change();
+        }
         match self.base.end_turn(&self.pending, wait) {
             Ok(Committed::Done) => {
                 if !self.pending.is_empty() {
@@ -303,7 +329,7 @@ impl<B: Base> Kv for Buffered<B> {
     }
 
     fn rest(&mut self) -> Result<(), StoreError> {
-        self.view += 1;
+        self.has_turned.set(true);
         // A turn without writes of its own.
         self.base.end_turn(&Overlay::default(), false).map(drop)
     }
@@ -317,7 +343,8 @@ impl<B: Base> Kv for Buffered<B> {
     }
 
     fn clear(&mut self) -> Result<(), StoreError> {
-        self.view += 1;
+        self.has_turned.set(true);
+        self.note_change();
         self.pending.clear();
         bump(&self.base.counters().clear);
         let cleared = self.base.clear();
@@ -328,11 +355,13 @@ impl<B: Base> Kv for Buffered<B> {
     fn grow(&mut self, bytes: u64) -> Result<(), StoreError> {
         check_size(bytes)?;
         self.finish(true)?;
+        self.note_change();
         self.base.grow(bytes)
     }
 
     fn maintain(&mut self) {
-        self.view += 1;
+        self.has_turned.set(true);
+        self.note_change();
         self.base.maintain();
     }
 
@@ -358,7 +387,13 @@ impl<B: Base> Kv for Buffered<B> {
     }
 
     fn view(&self) -> u64 {
-        self.view
+        if self.has_turned.replace(false) {
+            let version = self.base.version();
+            if version.is_none() || self.version.replace(version) != version {
+                self.note_change();
+            }
+        }
+        self.view.get()
     }
 
     fn generation(&self) -> u64 {

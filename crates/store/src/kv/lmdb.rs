@@ -46,7 +46,7 @@ use files::{DirectoryLock, Identity};
 use opening::Opening;
 use writing::WriteFailure;
 
-use super::buffered::{Base, Committed, Entry, Notices, check_size};
+use super::buffered::{Base, Committed, Entry, Notices, Version, check_size};
 use super::counters::{add, bump};
 use super::overlay::Overlay;
 use super::{
@@ -67,6 +67,8 @@ pub struct Lmdb {
     options: OpenOptions,
     /// Nothing while the files cannot be used.
     environment: Option<Environment>,
+    /// How often one was opened: another one may be of another file.
+    openings: u64,
     /// What is counted together with other processes; nothing if that is not possible.
     shared: Option<SharedPage>,
     /// Added to the shared generation, so that it changes with the page as well.
@@ -92,6 +94,7 @@ pub fn new(options: &OpenOptions) -> Result<LmdbKv, StoreError> {
     let mut lmdb = Lmdb {
         options: options.clone(),
         environment: None,
+        openings: 0,
         shared: None,
         generations_before: 0,
         trouble: Cell::new(None),
@@ -140,6 +143,7 @@ impl Lmdb {
         let opened = opening.open();
         self.retry_soon = matches!(opened, Err(StoreError::Busy));
         self.environment = Some(opened?);
+        self.openings += 1;
         self.distrusted = None;
         self.open_shared(wait);
         Ok(())
@@ -434,6 +438,12 @@ impl Base for Lmdb {
 
     fn is_intact(&self) -> bool {
         self.environment.as_ref().is_none_or(|environment| !environment.has_faulted())
+    }
+
+    fn version(&self) -> Option<Version> {
+        let environment = self.environment.as_ref().filter(|_| self.trouble.get().is_none())?;
+        let (_, meta) = environment.snapshot().ok()?;
+        Some((self.openings, meta.transaction))
     }
 
     fn end_turn(&mut self, batch: &Overlay, wait: bool) -> Result<Committed, StoreError> {

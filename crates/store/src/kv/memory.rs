@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::buffered::{Base, Committed, Entry, Notices, check_size};
+use super::buffered::{Base, Committed, Entry, Notices, Version, check_size};
 use super::counters::{add, bump};
 use super::overlay::{Overlay, Pending};
 use super::{Buffered, Counters, Kv, Notice, OpenOptions, StoreError, Usage, Visit};
@@ -19,6 +19,8 @@ pub struct Memory {
     bytes: u64,
     bytes_max: u64,
     generation: u64,
+    /// Number of changes.
+    version: u64,
     counters: Counters,
     notices: Notices,
 }
@@ -42,6 +44,7 @@ pub fn open(options: &OpenOptions) -> Result<Box<dyn Kv>, StoreError> {
 impl Memory {
     fn put(&mut self, key: &[u8], value: &[u8]) {
         self.remove(key);
+        self.version += 1;
         self.bytes += cost(key, value);
         self.entries.insert(key.into(), value.into());
     }
@@ -49,6 +52,7 @@ impl Memory {
     fn remove(&mut self, key: &[u8]) -> bool {
         match self.entries.remove(key) {
             Some(value) => {
+                self.version += 1;
                 self.bytes -= cost(key, &value);
                 true
             }
@@ -57,6 +61,7 @@ impl Memory {
     }
 
     fn drop_all(&mut self) {
+        self.version += 1;
         self.entries.clear();
         self.bytes = 0;
     }
@@ -91,6 +96,10 @@ impl Base for Memory {
 
     fn is_intact(&self) -> bool {
         true
+    }
+
+    fn version(&self) -> Option<Version> {
+        Some((0, self.version))
     }
 
     fn end_turn(&mut self, batch: &Overlay, _wait: bool) -> Result<Committed, StoreError> {

@@ -1,7 +1,7 @@
 //! What the denials of one zone share: its SOA, and the proof that no wildcard stands in for the
 //! names that do not exist. Of thousands of made-up names in a zone each needs one record of its own,
 //! and all need these, so they are worked out once and kept for as long as the store says the same:
-//! no longer than the turn, and not beyond the second, since TTLs count down.
+//! until somebody writes, and not beyond the second, since TTLs count down.
 
 use dns::dnssec::crypto::{nsec3_blocks, nsec3_hash};
 use dns::dnssec::denial::nsec::Nsec;
