@@ -258,7 +258,10 @@ fn a_view_lasts_until_another_process_has_written() {
         kv.rest().unwrap();
         assert!(!seen.contains(&kv.view()), "{command}");
         seen.push(kv.view());
-        assert_eq!(other.tell("get a"), String::from_utf8_lossy(kv.get(b"a").unwrap_or(b"nothing")));
+        assert_eq!(
+            other.tell("get a"),
+            String::from_utf8_lossy(kv.get(b"a").unwrap_or(b"nothing"))
+        );
         assert_eq!(other.tell("end"), "Ok(())");
         kv.rest().unwrap();
         assert_eq!(kv.view(), seen[seen.len() - 1], "nothing was written");
