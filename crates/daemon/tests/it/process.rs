@@ -94,6 +94,8 @@ impl Running {
 
     /// Starts the same program as before, which has ended.
     pub(crate) fn start_again(&mut self) {
+        // Looked at first: a start takes a few milliseconds.
+        let before: Vec<_> = self.control_sockets();
         let path = self.directory.path();
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
         let child = Command::new(&self.words[0])
@@ -104,7 +106,6 @@ impl Running {
             .stderr(log)
             .spawn()
             .expect("the program starts");
-        let before: Vec<_> = self.control_sockets();
         self.child = Some(child);
         eventually("listening", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
