@@ -155,8 +155,8 @@ cache = {}
 ---known kinds of storage, true for the default
 function cache.backends() end
 
----commit what is pending
-function cache.checkpoint(active) end
+---the last moment that was kept, by both clocks; with true, keep this one
+function cache.checkpoint(value) end
 
 function cache.clear(name, exact_name, rr_type, chunk_size, callback, prev_state) end
 
