@@ -268,6 +268,29 @@ fn a_view_lasts_until_another_process_has_written() {
     }
 }
 
+/// In a process that has just begun: where many threads come and go, holes may be too many to be filled.
+#[test]
+fn right_above_the_map_are_addresses_that_lead_nowhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start("console", directory.path());
+    assert_eq!(process.tell("get a"), "nothing");
+    let maps = fs::read_to_string(format!("/proc/{}/maps", process.child.id())).unwrap();
+    let ranges: Vec<(u64, u64, &str)> = maps
+        .lines()
+        .map(|line| {
+            let (range, rest) = line.split_once(' ').unwrap();
+            let (start, end) = range.split_once('-').unwrap();
+            let number = |text| u64::from_str_radix(text, 16).unwrap();
+            (number(start), number(end), rest)
+        })
+        .collect();
+    let is_ours = |rest: &str| rest.contains("data.mdb");
+    let at = ranges.iter().rposition(|range| is_ours(range.2)).expect("the map");
+    let (start, end, rest) = ranges[at + 1];
+    assert!(start == ranges[at].1 && rest.starts_with("---p"), "{maps}");
+    assert!(end - start >= 8 << 30, "{maps}");
+}
+
 #[test]
 fn many_processes_can_open_a_new_directory_at_once() {
     let directory = tempfile::tempdir().unwrap();

@@ -91,12 +91,6 @@ impl Fences {
     pub(super) fn count(&self) -> usize {
         self.fences.len()
     }
-
-    /// Bytes of the fence right above this address.
-    #[cfg(test)]
-    pub(super) fn bytes_above(&self, end: usize) -> usize {
-        self.fences.iter().find(|fence| fence.start == end).map_or(0, |fence| fence.len)
-    }
 }
 
 impl Taken {
