@@ -40,10 +40,9 @@ impl Console {
 
     /// The text without what is another one each time.
     fn comparable(&self, text: &str) -> String {
-        let text = text
-            .replace(&self.running.directory.path().display().to_string(), "RUNDIR")
-            .replace(&self.running.id().to_string(), "PID")
-            .replace(&self.running.address.port().to_string(), "PORT");
+        let text = text.replace(&self.running.directory.path().display().to_string(), "RUNDIR");
+        let text = replace_number(&text, &self.running.id().to_string(), "PID");
+        let text = replace_number(&text, &self.running.address.port().to_string(), "PORT");
         let mut parts = text.split("0x");
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -54,6 +53,26 @@ impl Console {
         }
         out.trim_end().to_owned()
     }
+}
+
+/// Writes a word for a number where that stands by itself, and not within another one.
+fn replace_number(text: &str, number: &str, word: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(number) {
+        let (before, after) = (&rest[..at], &rest[at + number.len()..]);
+        let is_within = before.ends_with(|c: char| c.is_ascii_digit())
+            || after.starts_with(|c: char| c.is_ascii_digit());
+        out.push_str(before);
+        out.push_str(if is_within { number } else { word });
+        rest = after;
+    }
+    out + rest
+}
+
+#[test]
+fn only_whole_numbers_are_replaced() {
+    assert_eq!(replace_number("547 90075474099 5474:", "547", "PID"), "PID 90075474099 5474:");
 }
 
 /// Commands and their answers.
