@@ -191,6 +191,40 @@ fn an_island_needs_an_anchor_of_its_own() {
     trust.expect("www.net. A", FINE, false);
 }
 
+/// Servers above an island that answer for it by themselves, with no referral: unsigned records are
+/// insecure as long as nobody has seen the island's keys (as upstream), and bogus afterwards or if an
+/// anchor covers those servers' own zone.
+#[test]
+fn an_island_that_is_hidden_from_above_is_insecure_until_its_keys_are_known() {
+    let net = address("192.0.2.2");
+    // The servers of net. serve the island as well: unsigned, or as it should be.
+    let serve_island = |trust: &mut Trust, signed: bool| {
+        let world = &mut trust.driver.upstreams_mut().world;
+        let text = "@ SOA ns admin 1 3600 600 86400 60\n@ NS ns\nns A 192.0.2.66\nwww A 192.0.2.66";
+        let island = match signed {
+            true => world.servers[&address("192.0.2.5")].zones[0].clone(),
+            false => Arc::new(Zone::from_text(name("island.net."), text).unwrap()),
+        };
+        let server = world.servers.get_mut(&net).unwrap();
+        server.zones.truncate(1);
+        server.zones.push(island);
+    };
+    let mut trust = Trust::new(None);
+    serve_island(&mut trust, false);
+    trust.anchors(&["island.net."], &[]);
+    trust.expect("www.island.net. A", FINE, false);
+    trust.expect("www.island.net. TXT", FINE, false);
+    trust.anchors(&[".", "island.net."], &[]);
+    trust.expect("www.island.net. A", FAILED, false);
+    trust.expect("www.island.net. TXT", FAILED, false);
+    trust.anchors(&["island.net."], &[]);
+    serve_island(&mut trust, true);
+    trust.expect("www.island.net. A", FINE, true);
+    serve_island(&mut trust, false);
+    trust.expect("ns.island.net. A", FAILED, false);
+    trust.expect("www.island.net. TXT", FAILED, false);
+}
+
 #[test]
 fn an_anchor_below_another_does_not_need_it() {
     let mut trust = Trust::new(Some(Wrong::DsDigestWrong));

@@ -239,7 +239,8 @@ fn denied(ctx: &mut QueryContext<'_>, zone: &Name, proofs: &[SignedSet]) -> Opti
     })
 }
 
-fn stored_keys(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Rc<KeySet>> {
+/// The keys of a zone that the store has, validated before.
+pub(super) fn stored_keys(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Rc<KeySet>> {
     let now = ctx.now.unix.seconds();
     if let Some(keys) = ctx.core.known_zones().keys(now, zone) {
         return Some(keys);

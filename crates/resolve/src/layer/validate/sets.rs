@@ -80,6 +80,10 @@ pub(super) fn basis(
         return Ok(Basis::Insecure);
     };
     let is_forward = ctx.query.cut.as_ref().is_some_and(|cut| cut.is_forward());
+    if signed.signatures.is_empty() && !is_forward && is_entered_unseen(ctx, cut, anchor) {
+        trace!(ctx, Validate, "{owner} {rtype} comes from above the island {anchor}: insecure");
+        return Ok(Basis::Insecure);
+    }
     let base = if is_forward || anchor.is_below(cut) { anchor } else { cut };
     let Some(signer) = signer(base, anchor, signed) else {
         return unsigned(ctx, base, owner, rtype);
@@ -100,6 +104,20 @@ pub(super) fn basis(
         Trust::NotACut => Err(Stop::Bogus(Verdict::Signature)),
         Trust::Broken(verdict) => Err(Stop::Broken(verdict)),
     }
+}
+
+/// Do servers of a zone that no anchor covers answer for an island below it, whose keys nobody has seen?
+///
+/// RFC 4033 §5 would have everything below an anchor signed. As upstream does it, an anchor counts from
+/// the zone cut at its name on, and servers above that answer by themselves, with no referral, say that
+/// there is none. What they say is as good as the rest of their unsigned zone and never authentic. Where
+/// the keys of the island are in the store it is there to be seen, and unsigned records are bogus.
+fn is_entered_unseen(ctx: &mut QueryContext<'_>, cut: &Name, anchor: &Name) -> bool {
+    let anchors = ctx.core.settings.trust_anchors.clone();
+    anchor.is_below(cut)
+        && anchors.closest(cut).is_none()
+        && ctx.request.chain.keys(anchor).is_none()
+        && chain::stored_keys(ctx, anchor).is_none()
 }
 
 /// The zone that signed a set: of several that may, the one that was asked, else the deepest.
