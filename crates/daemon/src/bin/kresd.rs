@@ -15,6 +15,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// `narenas:1`: one thread does nearly all the work.
 #[cfg(feature = "jemalloc")]
 #[allow(unsafe_code, reason = "the allocator reads this symbol")]
+// SAFETY: jemalloc's symbol for this, a pointer to a text that ends with a zero octet.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static ALLOCATOR_SETTINGS: &[u8; 21] = b"thp:always,narenas:1\0";
 
