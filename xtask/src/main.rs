@@ -23,7 +23,7 @@ cargo xtask COMMAND
                       kill -9, bytes a name; KRES_BUILT=FOLDER takes programs from there
   bench churn         hit rate under a load four times the cache, with and without collector, beside
                       Knot Resolver if it is installed; KRES_BUILT=FOLDER takes programs from there
-  bench kills|cuts|corruption|spoils|crashes [N]
+  bench kills|cuts|corruption|spoils|strikes|crashes [N]
                       N accidents that a cache has to survive: writers killed, its file cut off under
                       four writers, bytes of its files changed
   sim [--seeds N | --seed S] [-v]

@@ -2,8 +2,8 @@
 //! is killed, grows the cache, empties it, or when somebody spoils the files under all of them.
 //!
 //! The other processes are this test binary, started again with `child_process` as the only test
-//! and a role in its environment. `cargo xtask bench kills`, `cuts` and `spoils` do it more often
-//! than the default.
+//! and a role in its environment. `cargo xtask bench kills`, `cuts`, `spoils` and `strikes` do it
+//! more often than the default.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -20,8 +20,10 @@ use std::time::{Duration, Instant};
 use store::kv::lmdb::{self, LmdbKv};
 use store::kv::{Distrust, Kv, Notice, OpenOptions};
 
+mod aim;
 mod spoil;
 
+use aim::strike;
 use spoil::{PAGE, Rng, spoil_page};
 
 const MIB: u64 = 1 << 20;
@@ -131,7 +133,9 @@ fn console(kv: &mut LmdbKv) {
 }
 
 fn value(n: u32, version: u32) -> String {
-    format!("value {n} version {version} {}", "x".repeat(n as usize % 500))
+    // Some are longer than a page.
+    let length = if n.is_multiple_of(40) { 5_000 } else { n as usize % 500 };
+    format!("value {n} version {version} {}", "x".repeat(length))
 }
 
 /// How long this thread has waited for a processor, since its start.
@@ -161,8 +165,12 @@ fn write_forever(kv: &mut LmdbKv, directory: &Path, sound: bool) {
     loop {
         for _ in 0..20 {
             let n = next() % 2_000;
+            let entry = format!("entry {n}");
             // Refused when others were writing at the end of each of the last turns.
-            let _ = kv.put(format!("entry {n}").as_bytes(), value(n, next()).as_bytes());
+            let _ = match next() % 8 {
+                0..3 if !sound => kv.remove(entry.as_bytes()),
+                _ => kv.put(entry.as_bytes(), value(n, next()).as_bytes()),
+            };
             let n = next() % 2_000;
             let entry = format!("entry {n}");
             // What is spoiled after its tag was checked, while it is being looked at, cannot be told from
@@ -591,46 +599,67 @@ fn a_file_cut_off_at_any_moment_ends_nobody() {
 
 #[test]
 fn pages_spoiled_at_any_moment_do_no_harm() {
-    let spoils = number_from("KV_SPOILS", 40);
+    spoil_under_writers(number_from("KV_SPOILS", 40), 20_000, |file, used, rng| {
+        // Many at once, so that some come between the look at a page and its use. Whoever opens the
+        // file just now may have to begin anew, too.
+        let pages = 1 + rng.below(60);
+        for _ in 0..pages {
+            spoil_page(file, used, rng);
+        }
+        pages
+    });
+}
+
+#[test]
+fn what_is_trusted_spoiled_for_a_moment_does_no_harm() {
+    spoil_under_writers(number_from("KV_STRIKES", 20), 2_000, |file, _, rng| {
+        let pages = 1 + rng.below(2_000);
+        for _ in 0..pages {
+            strike(file, rng);
+        }
+        pages
+    });
+}
+
+/// Has four writers at work, lets `spoil` do so with their file again and again, each time after a pause of
+/// some microseconds, and looks whether they are there and a cache is of use. It is given the number of
+/// pages in use, and tells how many it has spoiled.
+fn spoil_under_writers(spoils: usize, pause: u64, spoil: impl Fn(&File, u64, &mut Rng) -> u64) {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data.mdb");
     let mut kv = open(directory.path());
     let mut writers: Vec<_> =
         (0..4).map(|_| Process::start("survivor", directory.path())).collect();
     let (mut longest_gap, mut pages, mut deaths) = (Duration::ZERO, 0, 0);
-    for spoil in 0..spoils {
-        let mut rng = Rng(spoil as u64);
-        std::thread::sleep(Duration::from_micros(rng.below(20_000)));
-        // Many at once, so that some come between the look at a page and its use. Whoever opens the
-        // file just now may have to begin anew, too.
+    for seed in 0..spoils {
+        let mut rng = Rng(seed as u64);
+        std::thread::sleep(Duration::from_micros(rng.below(pause)));
         if let Ok(file) = File::options().read(true).write(true).open(&data) {
             let used = kv.usage().bytes.min(8 * MIB) / PAGE + 10;
             let _snapshot_is_over = kv.end_turn();
-            for _ in 0..=rng.below(60) {
-                spoil_page(&file, used, &mut rng);
-                pages += 1;
-            }
+            pages += spoil(&file, used, &mut rng);
         }
         let began = Instant::now();
         let mut rounds = 0;
         loop {
             kv.maintain();
             let before = kv.counters().write.get();
-            let stored = kv.put(b"after spoil", spoil.to_string().as_bytes());
+            let stored = kv.put(b"after spoil", seed.to_string().as_bytes());
             // Without waiting for a writer, which may be one that is stuck.
             let stored = stored.and_then(|()| kv.end_turn());
             if kv.counters().write.get() > before {
                 break;
             }
             rounds += 1;
-            assert!(rounds < 10_000, "after {spoil} times: {stored:?}");
+            assert!(rounds < 10_000, "after {seed} times: {stored:?}");
             std::thread::sleep(Duration::from_millis(1));
         }
         longest_gap = longest_gap.max(began.elapsed());
         for writer in &mut writers {
             let Some(ended) = writer.child.try_wait().unwrap() else { continue };
             // Never because of what was read.
-            assert!(ended.signal().is_some(), "a writer was ended by number {spoil}: {ended}");
+            assert!(ended.signal().is_some(), "a writer was ended by number {seed}: {ended}");
+            say(&format!("a writer was ended by number {seed}: {ended}"));
             deaths += 1;
             *writer = Process::start("survivor", directory.path());
         }

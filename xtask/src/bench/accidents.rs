@@ -1,4 +1,4 @@
-//! `cargo xtask bench kills|cuts|corruption|spoils|crashes [N]`: the accidents that a cache and a group
+//! `cargo xtask bench kills|cuts|corruption|spoils|strikes|crashes [N]`: the accidents that a cache and a group
 //! of workers have to survive, many more of them than the tests of every day try. Each fails at the first thing that goes wrong, and says
 //! which seed to look at.
 
@@ -50,6 +50,14 @@ const KINDS: &[Kind] = &[
         program: "kv_processes",
         test: "pages_spoiled_at_any_moment",
         variable: "KV_SPOILS",
+        count: 1_000,
+    },
+    Kind {
+        name: "strikes",
+        package: "store",
+        program: "kv_processes",
+        test: "what_is_trusted_spoiled_for_a_moment",
+        variable: "KV_STRIKES",
         count: 1_000,
     },
     Kind {

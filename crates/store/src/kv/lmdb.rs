@@ -15,6 +15,7 @@
 //! | cannot be opened again                | out of use; tried again by `maintain`             |
 
 mod abandon;
+mod arena;
 mod check;
 mod commit;
 mod environment;
@@ -27,7 +28,6 @@ mod memo;
 mod opening;
 mod page;
 mod preflight;
-mod room;
 mod shared;
 mod snapshot;
 #[cfg(test)]

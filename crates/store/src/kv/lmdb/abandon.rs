@@ -4,8 +4,8 @@
 //! The work runs on a stack of its own. When a handler in `fault.rs` finds that a page of a guarded map
 //! is missing, or that LMDB has gone where there is no memory, it changes back to the stack of whoever waits for the work, as if that had
 //! ended. The stack of the work is never used again, like that of a thread that sleeps forever: what it
-//! owned is leaked, nothing of it is unwound, and its locks stay taken. The environment has to be closed
-//! after that, see `environment.rs`.
+//! owned is leaked but for what LMDB has taken (`arena.rs`), nothing of it is unwound, and its locks stay
+//! taken. The environment has to be closed after that, see `environment.rs`.
 //!
 //! On systems without `swapcontext` in their C library the work is done in place; there a page that is
 //! missing within a transaction is replaced by an empty one, which mostly does.
@@ -15,8 +15,15 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 
+use super::arena::{Lost, Work};
+
 /// Bytes of a stack for work. LMDB has no deep calls; its largest frames are some cursors.
 const STACK_BYTES: usize = 256 * 1024;
+
+/// Bytes that cannot be touched below a stack, and above it: a cursor lies on the stack and has an address for
+/// each level of a tree, whose depth is a number of 16 bits.
+const BELOW_BYTES: usize = 128 * 1024;
+const ABOVE_BYTES: usize = 1024 * 1024;
 
 thread_local! {
     /// Where the handler goes when a page is missing; null while no such work is being done.
@@ -34,9 +41,11 @@ struct Task<'a> {
     ended: Option<Result<(), Box<dyn Any + Send>>>,
 }
 
-/// Does the work. Nothing if it could not be done and was given up.
-pub(super) fn abandonable<T>(work: impl FnOnce() -> T) -> Option<T> {
-    let Some(stack) = FREE.take().or_else(Stack::new) else { return Some(work()) };
+/// Does the work. An error if it could not be done and was given up: what LMDB has left of it, to be released
+/// when the environment is closed.
+pub(super) fn abandonable<T>(work: impl FnOnce() -> T) -> Result<T, Lost> {
+    let Some(stack) = FREE.take().or_else(Stack::new) else { return Ok(work()) };
+    let begun = Work::begin();
     let mut work = Some(work);
     let mut result = None;
     let mut run = || result = work.take().map(|work| work());
@@ -44,19 +53,21 @@ pub(super) fn abandonable<T>(work: impl FnOnce() -> T) -> Option<T> {
     // SAFETY: the task outlives the call, which is the only one that uses it: the pointer that is left
     // behind in `TASK` is not followed again before another one is put there.
     let ended = unsafe { run_on(&stack, (&raw mut task).cast()) };
-    match ended {
-        Some(Ok(())) => {
+    match (ended, result) {
+        (Some(Ok(())), Some(result)) => {
+            begun.done();
             FREE.set(Some(stack));
-            result
+            Ok(result)
         }
-        Some(Err(panic)) => {
+        (Some(Err(panic)), _) => {
+            begun.done();
             FREE.set(Some(stack));
             resume_unwind(panic)
         }
-        None => {
+        _ => {
             // Frames that never end may be pointed to from anywhere.
             std::mem::forget(stack);
-            None
+            Err(begun.lost())
         }
     }
 }
@@ -116,21 +127,20 @@ pub(super) fn abandon() {
     }
 }
 
-/// Memory for a stack, with a page below it that cannot be touched.
+/// Memory for a stack, with addresses on both sides that cannot be touched.
 struct Stack {
     start: NonNull<libc::c_void>,
 }
 
 impl Stack {
     fn new() -> Option<Stack> {
-        let guard = super::fault::page_bytes();
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let start = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                guard + STACK_BYTES,
+                BELOW_BYTES + STACK_BYTES + ABOVE_BYTES,
                 libc::PROT_NONE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
                 -1,
                 0,
             )
@@ -140,7 +150,7 @@ impl Stack {
         }
         // SAFETY: the range lies in the mapping that was just made.
         let usable = unsafe {
-            let usable = start.byte_add(guard);
+            let usable = start.byte_add(BELOW_BYTES);
             libc::mprotect(usable, STACK_BYTES, libc::PROT_READ | libc::PROT_WRITE);
             usable
         };
@@ -150,15 +160,20 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        let guard = super::fault::page_bytes();
+        let all = BELOW_BYTES + STACK_BYTES + ABOVE_BYTES;
         // SAFETY: the mapping of `new`, on which nothing runs any more.
-        unsafe { libc::munmap(self.start.as_ptr().byte_sub(guard), guard + STACK_BYTES) };
+        unsafe { libc::munmap(self.start.as_ptr().byte_sub(BELOW_BYTES), all) };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What came of it; what LMDB would have left is nothing.
+    fn abandonable<T>(work: impl FnOnce() -> T) -> Option<T> {
+        super::abandonable(work).map_err(Lost::release).ok()
+    }
 
     #[test]
     fn work_that_ends_has_a_result() {

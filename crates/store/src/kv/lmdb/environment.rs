@@ -13,6 +13,7 @@ use heed::types::Bytes;
 use heed::{Database, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
 use super::abandon::abandonable;
+use super::arena::{self, Lost};
 use super::fault::{self, Guard, find_map};
 use super::fence::Fences;
 use super::files::{self, DataFile, Identity, Length};
@@ -21,7 +22,6 @@ use super::locks::LockTable;
 use super::memo::Memo;
 use super::opening::map_bytes;
 use super::page::Damage;
-use super::room::Rooms;
 use super::snapshot::{Map, Snapshot};
 use crate::kv::{Distrust, StoreError};
 use crate::limits::READERS_MAX;
@@ -41,14 +41,21 @@ pub(super) enum Trouble {
     Stuck,
 }
 
+/// What is left of a transaction that was given up.
+#[derive(Debug)]
+pub(super) struct Abandoned {
+    /// LMDB's mutex is free of this thread.
+    pub(super) is_released: bool,
+    /// LMDB's memory, of no use to anybody once the environment is closed.
+    pub(super) lost: Lost,
+}
+
 /// An open environment. Fields are dropped in this order: first whatever points into the map.
 pub(super) struct Environment {
     pub(super) snapshot: OnceCell<Snapshot>,
     pub(super) memo: RefCell<Memo>,
     pub(super) data_guard: Option<Guard>,
     pub(super) lock_guard: Option<Guard>,
-    /// Fences behind the memory that pages are split in, once something was written.
-    pub(super) rooms: OnceCell<Rooms>,
     pub(super) database: Database<'static, Bytes, Bytes>,
     pub(super) env: heed::Env<WithoutTls>,
     pub(super) map: Map,
@@ -59,8 +66,8 @@ pub(super) struct Environment {
     pub(super) secret: Secret,
     /// The table of readers and writers, if it could be found.
     pub(super) locks: Option<LockTable>,
-    /// A write transaction was given up in its middle; whether LMDB's mutex is free of this thread.
-    pub(super) abandoned: Cell<Option<bool>>,
+    /// A write transaction was given up in its middle.
+    pub(super) abandoned: Cell<Option<Abandoned>>,
 }
 
 impl std::fmt::Debug for Environment {
@@ -101,7 +108,9 @@ impl Environment {
         // are found by the check at the next start and by the tags. The map is writable, but
         // this crate hands out shared slices of it only.
         unsafe { options.flags(EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP) };
-        let fences = Fences::before_mapping(usize::try_from(bytes).unwrap_or_default());
+        let map_bytes = usize::try_from(bytes).unwrap_or_default();
+        arena::prepare(map_bytes);
+        let fences = Fences::before_mapping(map_bytes);
         // SAFETY: the file is changed by LMDB under its own locks only, which are shared by all
         // users of the directory; if somebody cuts it off, `fault.rs` answers. It is not open
         // twice in this process: heed refuses that.
@@ -133,7 +142,6 @@ impl Environment {
             data_guard: Guard::of_trees(map.start.as_ptr() as usize, map.len),
             lock_guard: lock_map.and_then(|(start, len)| Guard::new(start, len)),
             locks: lock_map.and_then(|(start, len)| LockTable::at(start, len)),
-            rooms: OnceCell::new(),
             database,
             fences: fences.and_around(map.start.addr().get(), map.len),
             map,
@@ -149,10 +157,12 @@ impl Environment {
     /// Closes it. Where a transaction was given up and its mutex could not be given back, the place of
     /// that stays, see [`LockTable::keep_place`].
     pub(super) fn close(self) {
-        let stays = self.abandoned.get() == Some(false);
-        let locks = self.locks.clone().filter(|_| stays);
+        let abandoned = self.abandoned.take();
+        let locks = self.locks.clone();
         drop(self);
-        if let Some(locks) = locks {
+        let Some(Abandoned { is_released, lost }) = abandoned else { return };
+        lost.release();
+        if let (Some(locks), false) = (locks, is_released) {
             locks.keep_place();
         }
     }
@@ -245,6 +255,7 @@ impl Environment {
         self.end_snapshot();
         let len = usize::try_from(bytes).map_err(|_| StoreError::SizeOutOfRange { bytes })?;
         self.data_guard = None;
+        arena::prepare(len);
         // Those that are there keep what is made now from what lies above.
         let fences = std::mem::replace(&mut self.fences, Fences::none());
         // SAFETY: the snapshot is over and no write transaction is open, as `&mut self` shows,
@@ -319,17 +330,19 @@ fn write_first_header(
         database.put(&mut transaction, HEADER_KEY, &header)?;
         transaction.commit()
     });
-    let Some(written) = written else {
-        let lock_map = files::lock_identity(directory).and_then(find_map);
-        let locks = lock_map.and_then(|(start, len)| LockTable::at(start, len));
-        let released = locks.as_ref().is_some_and(LockTable::release_writer);
-        drop(env);
-        if let (Some(locks), false) = (locks, released) {
-            locks.keep_place();
-        }
-        return Err(CUT_OFF);
+    let lost = match written {
+        Ok(written) => return written.map(|()| env),
+        Err(lost) => lost,
     };
-    written.map(|()| env)
+    let lock_map = files::lock_identity(directory).and_then(find_map);
+    let locks = lock_map.and_then(|(start, len)| LockTable::at(start, len));
+    let is_released = locks.as_ref().is_some_and(LockTable::release_writer);
+    drop(env);
+    lost.release();
+    if let (Some(locks), false) = (locks, is_released) {
+        locks.keep_place();
+    }
+    Err(CUT_OFF)
 }
 
 /// Where LMDB has mapped the file, which it does not tell: the header's value is in one of its
@@ -338,6 +351,7 @@ fn locate(
     env: &heed::Env<WithoutTls>,
     database: &Database<'static, Bytes, Bytes>,
 ) -> Result<Map, heed::Error> {
+    // What LMDB has left of it, two small pieces at most, stays where it is: the environment is still open.
     abandonable(|| find_start(env, database)).unwrap_or(Err(CUT_OFF))
 }
 

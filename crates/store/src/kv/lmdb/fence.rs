@@ -17,8 +17,9 @@ use super::fault::page_bytes;
 /// than none, where addresses are limited.
 const ABOVE_BYTES: [usize; 4] = [8 << 30, 128 * 1024, 16 * 1024, 4 * 1024];
 
-/// Of the one below: as far as the numbers of 16 bits in a page lead, twice.
-const BELOW_BYTES: [usize; 3] = [128 * 1024, 16 * 1024, 4 * 1024];
+/// Of the one below: numbers of 16 bits in a page lead 128 KiB down; and LMDB keeps the address of the next page
+/// that it can use again in the page before, whose lower half somebody may spoil.
+const BELOW_BYTES: [usize; 4] = [8 << 30, 128 * 1024, 16 * 1024, 4 * 1024];
 
 /// Holes that are filled until the kernel chooses the one below the fence. A process has few that large.
 const FILLED_MAX: usize = 32;

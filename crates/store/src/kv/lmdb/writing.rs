@@ -7,33 +7,16 @@ use heed::types::Bytes;
 use heed::{Database, MdbError};
 
 use super::abandon::abandonable;
+use super::arena::Lost;
 use super::check::check;
-use super::environment::{Environment, Trouble, distrust};
+use super::environment::{Abandoned, Environment, Trouble, distrust};
 use super::files::{self, WriteLock};
 use super::header::{self, HEADER_KEY};
 use super::locks::LockTable;
 use super::page::{Damage, Meta, Pages};
 use super::preflight::check_batch;
-use super::room::Rooms;
 use crate::kv::overlay::{Overlay, Pending};
-use crate::kv::{Distrust, RESERVED_PREFIX, StoreError};
-use crate::limits::KEY_BYTES_MAX;
-
-/// Puts, two of which fill a page, until branches of two levels have been split: a branch has seven keys
-/// of this length.
-const SPLIT_PUTS: u16 = 160;
-const SPLIT_VALUE: usize = 1_500;
-const SPLIT_FILL: u8 = 0x5C;
-
-/// What a transaction ends with that is not to be committed; it says nothing of the files.
-const GIVEN_UP: heed::Error = heed::Error::Mdb(MdbError::KeyExist);
-
-/// Keys behind all that are in use, in rising order, as long as keys can be.
-fn split_key(number: u16) -> [u8; KEY_BYTES_MAX] {
-    let mut key = [RESERVED_PREFIX; KEY_BYTES_MAX];
-    key[KEY_BYTES_MAX - 2..].copy_from_slice(&number.to_be_bytes());
-    key
-}
+use crate::kv::{Distrust, StoreError};
 
 /// Why a write did not happen.
 #[derive(Debug)]
@@ -74,9 +57,6 @@ impl Environment {
     ) -> Result<Tally, WriteFailure> {
         let entries = batch.range(range);
         self.preflight(|pages, meta| check_batch(pages, meta, entries.clone()))?;
-        if self.rooms.get().is_none() {
-            self.build_rooms()?;
-        }
         let mut tally = Tally::default();
         self.transact(|database, transaction| {
             tally = Tally::default();
@@ -143,39 +123,6 @@ impl Environment {
         self.transact(|database, transaction| database.put(transaction, HEADER_KEY, &header))
     }
 
-    /// Lets LMDB split pages for the first time where that can do no harm, see `room.rs`.
-    fn build_rooms(&self) -> Result<(), WriteFailure> {
-        let last = split_key(0);
-        let path = [(&last[..], Pending::Put(&[]))];
-        self.preflight(|pages, meta| check_batch(pages, meta, path.into_iter()))?;
-        let header = header::compose(&self.secret);
-        let (mut rooms, _refused) = Rooms::build();
-        let result = self.transact(|database, transaction| {
-            // What LMDB wants to know of free pages it asks for here.
-            database.put(transaction, HEADER_KEY, &header)?;
-            rooms.offer();
-            for number in 0..SPLIT_PUTS {
-                database.put(transaction, &split_key(number), &[SPLIT_FILL; SPLIT_VALUE])?;
-                if rooms.are_taken() {
-                    break;
-                }
-            }
-            Err(GIVEN_UP)
-        });
-        if matches!(result, Err(WriteFailure::Trouble(Trouble::Distrusted(_)))) {
-            rooms.leave();
-            return result;
-        }
-        rooms.keep_taken();
-        // There is one, since nobody else of this thread is here.
-        let _first = self.rooms.set(rooms);
-        match result {
-            // It was to come to nothing; and where there is no room for it, none is taken.
-            Ok(()) | Err(WriteFailure::Full | WriteFailure::Trouble(Trouble::Stuck)) => Ok(()),
-            Err(failure) => Err(failure),
-        }
-    }
-
     fn transact(
         &self,
         work: impl FnOnce(&Database<'static, Bytes, Bytes>, &mut heed::RwTxn<'_>) -> heed::Result<()>,
@@ -190,9 +137,9 @@ impl Environment {
             transaction.commit()
         });
         match done {
-            Some(done) => done.map_err(|error| self.write_failure(error)),
-            None => {
-                self.leave_transaction();
+            Ok(done) => done.map_err(|error| self.write_failure(error)),
+            Err(lost) => {
+                self.leave_transaction(lost);
                 let why = match self.has_faulted() {
                     true => Distrust::Truncated,
                     false => Distrust::Damaged("a page was spoiled while it was written to"),
@@ -204,9 +151,9 @@ impl Environment {
 
     /// After a transaction was given up: this thread still holds LMDB's mutex, and the C library keeps
     /// a list of what it holds.
-    fn leave_transaction(&self) {
-        let released = self.locks.as_ref().is_some_and(LockTable::release_writer);
-        self.abandoned.set(Some(released));
+    fn leave_transaction(&self, lost: Lost) {
+        let is_released = self.locks.as_ref().is_some_and(LockTable::release_writer);
+        self.abandoned.set(Some(Abandoned { is_released, lost }));
     }
 
     fn write_failure(&self, error: heed::Error) -> WriteFailure {
