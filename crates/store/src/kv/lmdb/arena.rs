@@ -335,12 +335,14 @@ fn take_anywhere(bytes: usize, zeros: bool) -> *mut c_void {
 }
 
 /// `malloc` of LMDB.
+// SAFETY: nothing else has a name like this.
 #[unsafe(no_mangle)]
 extern "C" fn kres_lmdb_malloc(bytes: usize) -> *mut c_void {
     take_anywhere(bytes, false)
 }
 
 /// `calloc` of LMDB.
+// SAFETY: nothing else has a name like this.
 #[unsafe(no_mangle)]
 extern "C" fn kres_lmdb_calloc(count: usize, bytes: usize) -> *mut c_void {
     take_anywhere(count.saturating_mul(bytes), true)
