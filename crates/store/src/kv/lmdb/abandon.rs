@@ -218,6 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn work_that_leaves_its_stack_is_given_up() {
+        let _installed = crate::kv::lmdb::fault::Guard::new(1 << 20, 1);
+        for far in [STACK_BYTES, ABOVE_BYTES - 8] {
+            let written = abandonable(|| {
+                let own = 0u8;
+                let own = ptr::from_ref(std::hint::black_box(&own)).addr();
+                let above = ptr::with_exposed_provenance_mut::<u8>(own + far);
+                // SAFETY: there is no memory above the stack, which is the point of it.
+                unsafe { above.write_volatile(1) };
+            });
+            assert_eq!(written, None);
+            assert_eq!(abandonable(|| 7), Some(7));
+        }
+    }
+
+    #[test]
     fn work_that_calls_itself_impossible_is_given_up() {
         let _installed = crate::kv::lmdb::fault::Guard::new(1 << 20, 1);
         assert_eq!(abandonable(|| std::process::abort()), None::<()>);

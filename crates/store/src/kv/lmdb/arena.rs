@@ -200,7 +200,14 @@ fn start() -> Option<usize> {
                     0,
                 )
             };
-            (made != libc::MAP_FAILED).then(|| made.expose_provenance() + fence)
+            if made == libc::MAP_FAILED {
+                return None;
+            }
+            // One page of a piece that is hardly used is not to become 2 MiB of memory. Kernels that know no
+            // such pages refuse.
+            // SAFETY: the addresses were just taken, and there is nothing in them.
+            unsafe { libc::madvise(made, SPAN + 2 * fence, libc::MADV_NOHUGEPAGE) };
+            Some(made.expose_provenance() + fence)
         })
     })
 }
