@@ -278,7 +278,7 @@ fn a_view_lasts_until_another_process_has_written() {
 
 /// In a process that has just begun: where many threads come and go, holes may be too many to be filled.
 #[test]
-fn right_above_the_map_are_addresses_that_lead_nowhere() {
+fn on_both_sides_of_the_map_are_addresses_that_lead_nowhere() {
     let directory = tempfile::tempdir().unwrap();
     let mut process = Process::start("console", directory.path());
     assert_eq!(process.tell("get a"), "nothing");
@@ -296,6 +296,10 @@ fn right_above_the_map_are_addresses_that_lead_nowhere() {
     let at = ranges.iter().rposition(|range| is_ours(range.2)).expect("the map");
     let (start, end, rest) = ranges[at + 1];
     assert!(start == ranges[at].1 && rest.starts_with("---p"), "{maps}");
+    assert!(end - start >= 8 << 30, "{maps}");
+    let at = ranges.iter().position(|range| is_ours(range.2)).expect("the map");
+    let (start, end, rest) = ranges[at - 1];
+    assert!(end == ranges[at].0 && rest.starts_with("---p"), "{maps}");
     assert!(end - start >= 8 << 30, "{maps}");
 }
 

@@ -41,6 +41,11 @@ struct Task<'a> {
     ended: Option<Result<(), Box<dyn Any + Send>>>,
 }
 
+/// Has a stack ready, so that none is made later that would lie right below a map.
+pub(super) fn prepare() {
+    FREE.set(FREE.take().or_else(Stack::new));
+}
+
 /// Does the work. An error if it could not be done and was given up: what LMDB has left of it, to be released
 /// when the environment is closed.
 pub(super) fn abandonable<T>(work: impl FnOnce() -> T) -> Result<T, Lost> {

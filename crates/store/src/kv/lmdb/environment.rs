@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 use heed::types::Bytes;
 use heed::{Database, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
-use super::abandon::abandonable;
+use super::abandon::{self, abandonable};
 use super::arena::{self, Lost};
 use super::fault::{self, Guard, find_map};
 use super::fence::Fences;
@@ -110,6 +110,7 @@ impl Environment {
         unsafe { options.flags(EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP) };
         let map_bytes = usize::try_from(bytes).unwrap_or_default();
         arena::prepare(map_bytes);
+        abandon::prepare();
         let fences = Fences::before_mapping(map_bytes);
         // SAFETY: the file is changed by LMDB under its own locks only, which are shared by all
         // users of the directory; if somebody cuts it off, `fault.rs` answers. It is not open
