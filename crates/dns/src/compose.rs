@@ -27,6 +27,9 @@ const PROBES_MAX: usize = 4;
 /// Offsets of 14 bits: what lies behind cannot be pointed at (RFC 1035 §4.1.4).
 const POINTER_MAX: usize = 0x3fff;
 
+/// The pointer to the name in the question.
+const QUESTION_NAME: [u8; 2] = (0xc000 | HEADER_BYTES as u16).to_be_bytes();
+
 /// Where the suffixes of a name start, and their hashes; few names have more than are kept inside.
 type Suffixes = SmallVec<[(u8, u32); 12]>;
 
@@ -189,7 +192,14 @@ impl<'b> Composer<'b> {
     /// Writes an owner; returns the pointer to it that is right for further records.
     fn owner(&mut self, owner: &Name) -> Option<[u8; 2]> {
         let start = self.out.len();
-        self.name(owner.as_wire(), true);
+        let wire = owner.as_wire();
+        // Most answers are about the name in the question.
+        let is_asked = self.header.qdcount == 1 && !owner.is_root();
+        if is_asked && self.out.get(HEADER_BYTES..).is_some_and(|out| out.starts_with(wire)) {
+            self.out.extend_from_slice(&QUESTION_NAME);
+            return Some(QUESTION_NAME);
+        }
+        self.name(wire, true);
         match self.out[start..] {
             // It is the root, or a pointer already.
             [_] => None,

@@ -187,6 +187,13 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// The type that the question is for, if there is one.
+    pub fn question_type(&self) -> Option<Rtype> {
+        let wire = self.wire.get(HEADER_BYTES..self.question_end)?;
+        let [.., high, low, _, _] = *wire else { return None };
+        Some(Rtype(u16::from_be_bytes([high, low])))
+    }
+
     /// The bytes of the question section.
     pub fn question_wire(&self) -> &'a [u8] {
         &self.wire[HEADER_BYTES..self.question_end]

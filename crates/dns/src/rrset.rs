@@ -33,6 +33,15 @@ impl Rdatas {
         Rdatas { packed: Vec::new(), count: 0, known: None }
     }
 
+    /// A list of one; `None` if it is longer than 65,535 bytes.
+    pub fn lone(rdata: &[u8]) -> Option<Rdatas> {
+        let length = u16::try_from(rdata.len()).ok()?;
+        let mut packed = Vec::with_capacity(2 + rdata.len());
+        packed.extend_from_slice(&length.to_be_bytes());
+        packed.extend_from_slice(rdata);
+        Some(Rdatas { packed, count: 1, known: None })
+    }
+
     /// Takes over packed bytes; `None` if lengths and bytes do not fit.
     pub fn from_packed(packed: &[u8]) -> Option<Rdatas> {
         let mut rest = packed;
@@ -292,6 +301,8 @@ mod tests {
         assert!(!list.push(&[1; 65_536]));
         assert_eq!(list.len(), 1);
         assert_eq!(list.as_packed().len(), 65_537);
+        assert_eq!(Rdatas::lone(&[1; 65_535]), Some(list));
+        assert_eq!(Rdatas::lone(&[1; 65_536]), None);
     }
 
     #[test]

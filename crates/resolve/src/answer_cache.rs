@@ -7,10 +7,11 @@
 //! answered here; the same bytes then go through the layers.
 //!
 //! An answer enters when it was just composed from the store, so names that are asked once never
-//! take room here. Entries are dropped by CLOCK inside their bucket, by expiry, and all at once
-//! when the generation changes.
+//! take room here; when there is no room left, when that has happened twice. Entries are dropped by
+//! CLOCK inside their bucket, by expiry, and all at once when the generation changes.
 
 mod scan;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -19,15 +20,15 @@ use std::cell::Cell;
 use std::hash::Hasher;
 use std::rc::Rc;
 
+use dns::Rcode;
 use dns::header::HEADER_BYTES;
-use dns::{Message, Rcode, Rtype, Section};
 use siphasher::sip::SipHasher13;
-use smallvec::SmallVec;
 
 use crate::client::Client;
 use crate::time::Now;
 pub use scan::is_plain_query;
 use scan::{Folded, Scan};
+use survey::Survey;
 use table::{Facts, Table};
 
 /// Bounds of an answer cache.
@@ -49,8 +50,6 @@ impl Default for AnswerCacheLimits {
 
 /// Longest answer that is kept; larger ones are rare and not worth a hundred small ones.
 const ANSWER_BYTES_MAX: usize = 4096;
-/// Most TTL fields patched in one answer.
-const TTLS_MAX: usize = 64;
 /// Longest time an answer is served from here, in seconds, so that what other processes learnt
 /// or removed shows even if a change of generation was missed.
 pub const LIFE_SECONDS_MAX: u64 = 60;
@@ -213,43 +212,36 @@ impl AnswerCache {
         })
     }
 
-    /// Keeps `response` as the answer to `query`. Both are what went over the wire; a query that
+    /// Keeps `response` as the answer to `query`, if there is room or it was wanted before. Both are what went over the wire; a query that
     /// [`AnswerCache::answer`] would not look at, a truncated response and one that must not be
     /// kept change nothing.
     pub fn insert(&mut self, now: Now, client: &Client, kept: Kept, query: &[u8], response: &[u8]) {
         let Kept { tag, life, tallies } = kept;
         let Some(scan) = Scan::new(query, client.protocol, &mut self.question) else { return };
-        let Ok(message) = Message::parse(response) else { return };
-        let header = message.header();
-        if response.len() > ANSWER_BYTES_MAX || header.tc() || header.qdcount != 1 {
+        let hash = hash(self.hash_keys, &scan, tag);
+        let stored = now.unix.seconds();
+        if !self.table.admits(hash, stored) {
             return;
         }
-        let mut offsets = SmallVec::<[u16; TTLS_MAX]>::new();
-        let mut least = life;
-        for section in [Section::Answer, Section::Authority, Section::Additional] {
-            for record in message.section(section) {
-                if offsets.len() == TTLS_MAX {
-                    return;
-                }
-                least = least.min(record.ttl());
-                offsets.push(record.ttl_offset() as u16);
-            }
+        if response.len() > ANSWER_BYTES_MAX {
+            return;
         }
+        let Some(survey) = Survey::of(response) else { return };
+        let least = life.min(survey.ttl);
         if least == 0 {
             return;
         }
-        let stored = now.unix.seconds();
         let facts = Facts {
-            hash: hash(self.hash_keys, &scan, tag),
+            hash,
             generation: self.generation,
             stored,
             expires: stored + u64::from(least).min(LIFE_SECONDS_MAX),
             key_bits: scan.key_bits,
             tag,
-            no_data: header.ancount == 0 && header.rcode_low() == Rcode::NOERROR,
-            ring: Ring::find(&message),
+            no_data: survey.no_data,
+            ring: survey.ring,
         };
-        self.table.insert(&facts, scan.folded_question(), &offsets, response, tallies);
+        self.table.insert(&facts, scan.folded_question(), &survey.offsets, response, tallies);
     }
 }
 
@@ -258,68 +250,4 @@ fn hash(keys: (u64, u64), scan: &Scan<'_>, tag: u32) -> u64 {
     hasher.write(scan.folded_question());
     hasher.write_u64(u64::from(scan.key_bits) << 32 | u64::from(tag));
     hasher.finish()
-}
-
-/// Neighbouring records of one size that may change places: the addresses of an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Ring {
-    /// Offset of the first record's rdata.
-    first: u16,
-    /// Distance from one rdata to the next.
-    stride: u16,
-    /// Length of each rdata: 4 or 16.
-    length: u8,
-    count: u8,
-}
-
-impl Ring {
-    /// The last set of the answer section, if it is a set of two or more addresses whose records
-    /// lie at equal distances.
-    fn find(message: &Message<'_>) -> Option<Ring> {
-        let start = message.wire().as_ptr() as usize;
-        let mut ring: Option<Ring> = None;
-        for record in message.answer() {
-            let length = match record.rtype() {
-                Rtype::A => 4,
-                Rtype::AAAA => 16,
-                _ => continue,
-            };
-            let at = u16::try_from(record.rdata_wire().as_ptr() as usize - start).ok()?;
-            ring = Some(match ring {
-                None => Ring { first: at, stride: 0, length, count: 1 },
-                Some(old) if old.count == 1 => {
-                    Ring { stride: at.checked_sub(old.first)?, count: 2, ..old }
-                }
-                Some(old) => {
-                    let expected =
-                        old.first.checked_add(old.stride.checked_mul(old.count.into())?)?;
-                    if at != expected || old.length != length {
-                        return None;
-                    }
-                    Ring { count: old.count.checked_add(1)?, ..old }
-                }
-            });
-        }
-        // Stride is name pointer, fixed part and rdata, unless something lies in between.
-        ring.filter(|ring| ring.count > 1 && ring.stride == 12 + u16::from(ring.length))
-    }
-
-    /// Moves each rdata `turn` places along the ring.
-    fn rotate(self, out: &mut [u8], turn: usize) {
-        let (count, length) = (self.count as usize, self.length as usize);
-        let shift = turn % count;
-        if shift == 0 || count > 32 {
-            return;
-        }
-        let place = |i: usize| self.first as usize + i * self.stride as usize;
-        let mut copy = [[0u8; 16]; 32];
-        for (i, kept) in copy.iter_mut().enumerate().take(count) {
-            let Some(rdata) = out.get(place(i)..place(i) + length) else { return };
-            kept[..length].copy_from_slice(rdata);
-        }
-        for (i, kept) in copy.iter().enumerate().take(count) {
-            let at = place((i + shift) % count);
-            out[at..at + length].copy_from_slice(&kept[..length]);
-        }
-    }
 }

@@ -57,7 +57,8 @@ pub(crate) fn begin(
         question.name = name;
     }
     trace!(ctx, Plan, "plan '{}' type '{}'", question.name, question.rtype);
-    let mut query = Query::new(question.name, question.rtype, question.class, Purpose::Client);
+    let (rtype, class) = (question.rtype, question.class);
+    let mut query = Box::new(Query::new(question.name, rtype, class, Purpose::Client));
     query.flags = ctx.request.flags;
     // The first query always has room.
     let _pushed = ctx.request.plan.push(query);

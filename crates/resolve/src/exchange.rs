@@ -68,8 +68,8 @@ pub fn compose(ask: &Ask, manner: Manner, chance: &mut Chance) -> (Vec<u8>, u16,
     (wire, header.id, name)
 }
 
-/// Checks that bytes are the reply to a message.
-pub fn match_reply<'a>(sent: &Sent, ask: &Ask, bytes: &'a [u8]) -> Result<Message<'a>, ReplyFault> {
+/// Checks that bytes may be the reply to a message, as far as the header tells.
+pub fn match_header(sent: &Sent, bytes: &[u8]) -> Result<(), ReplyFault> {
     let header = Header::parse(bytes).ok_or(ReplyFault::Malformed(MessageFault::Short))?;
     if header.id != sent.id {
         return Err(ReplyFault::IdMismatch);
@@ -80,12 +80,16 @@ pub fn match_reply<'a>(sent: &Sent, ask: &Ask, bytes: &'a [u8]) -> Result<Messag
     if header.opcode() != Opcode::QUERY {
         return Err(ReplyFault::BadOpcode);
     }
-    let message = Message::parse(bytes).map_err(ReplyFault::Malformed)?;
+    Ok(())
+}
+
+/// Checks that a message with such a header is the reply to a message.
+pub fn match_question(sent: &Sent, ask: &Ask, message: &Message<'_>) -> Result<(), ReplyFault> {
     let Some(question) = message.question() else {
         // RFC 6891 §7: a server that knows no EDNS may send a bare FORMERR. Over a stream it is
         // believed, a datagram like that is easy to forge.
         let bare = message.rcode() == dns::Rcode::FORMERR && sent.target.via != Via::Udp;
-        return if bare { Ok(message) } else { Err(ReplyFault::NoQuestion) };
+        return if bare { Ok(()) } else { Err(ReplyFault::NoQuestion) };
     };
     if question.rtype != ask.rtype || question.class != ask.class || question.name != ask.name {
         return Err(ReplyFault::QuestionMismatch);
@@ -93,5 +97,5 @@ pub fn match_reply<'a>(sent: &Sent, ask: &Ask, bytes: &'a [u8]) -> Result<Messag
     if sent.target.via == Via::Udp && !question.name.eq_exact(&sent.name) {
         return Err(ReplyFault::CaseMismatch);
     }
-    Ok(message)
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The queries of a request: a stack. The top one is worked on; those below wait for it.
 
+use smallvec::SmallVec;
+
 use crate::action::ExchangeId;
 use crate::limits::{DEPTH_MAX, QUERIES_MAX};
 use crate::query::{Query, QueryId};
@@ -12,7 +14,7 @@ pub struct PlanFull;
 #[derive(Debug, Default)]
 #[allow(clippy::vec_box, reason = "queries are large and move between lists and the driver")]
 pub struct Plan {
-    stack: Vec<Box<Query>>,
+    stack: SmallVec<[Box<Query>; 4]>,
     /// Children of the query that is out, in the order they were pushed.
     children: Vec<Box<Query>>,
     pushed: u16,
@@ -33,10 +35,10 @@ impl Plan {
     }
 
     /// Puts a query on top; those below wait for it.
-    pub fn push(&mut self, mut query: Query) -> Result<QueryId, PlanFull> {
+    pub fn push(&mut self, mut query: Box<Query>) -> Result<QueryId, PlanFull> {
         self.number(&mut query)?;
         let id = query.id;
-        self.stack.push(Box::new(query));
+        self.stack.push(query);
         Ok(id)
     }
 

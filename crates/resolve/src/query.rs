@@ -21,8 +21,9 @@ pub struct QueryId(pub u16);
 pub enum Purpose {
     /// The client's question, or the end of an alias that it led to.
     Client,
-    /// The address of a name server of the parent query's zone cut.
-    Address { server: Name },
+    /// The address of a name server of the parent query's zone cut. `beyond_glue`: only what the
+    /// zone of the server says will do, what came with referrals was of no use.
+    Address { server: Name, beyond_glue: bool },
     /// A link of the chain of trust, for the validator.
     Trust,
     /// Something that a module wants to know; the number is the module's own.

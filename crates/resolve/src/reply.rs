@@ -76,8 +76,7 @@ impl Reply {
 
     /// Copies the records out of a message.
     pub fn from_message(message: &Message<'_>, source: Source) -> Result<Reply, Oversized> {
-        let wants_signatures =
-            message.question().is_some_and(|question| question.rtype == Rtype::RRSIG);
+        let wants_signatures = message.question_type() == Some(Rtype::RRSIG);
         Ok(Reply {
             source,
             rcode: message.rcode(),

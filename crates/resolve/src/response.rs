@@ -3,7 +3,7 @@
 use dns::edns::OptRecord;
 use dns::header::HEADER_BYTES;
 use dns::message::Section;
-use dns::{Class, Composer, Header, Message, MessageFault, Name, Opcode, Rcode, Rtype};
+use dns::{Class, Composer, Header, Message, MessageFault, Name, Opcode, Question, Rcode, Rtype};
 use store::cache::entry::SignedSet;
 
 use crate::chance::Chance;
@@ -115,10 +115,9 @@ fn size_limit(edns: Option<ClientEdns>, settings: &Settings, datagram: bool) -> 
 }
 
 /// What becomes of a message from a client before anything is resolved.
-#[allow(clippy::large_enum_variant, reason = "the large one is the usual one and lives briefly")]
-pub(crate) enum Intake<'a> {
+pub(crate) enum Intake {
     /// Resolve this.
-    Query(Message<'a>),
+    Query { header: Header, question: Question, edns: Option<ClientEdns> },
     /// Send this back.
     Reject(Vec<u8>),
     /// Say nothing: it is no query.
@@ -129,7 +128,7 @@ pub(crate) enum Intake<'a> {
 ///
 /// What cannot be read as a message of DNS is dropped: octets that were meant for something else,
 /// or that lost their beginning on a stream, are no question, and whoever asked one asks again.
-pub(crate) fn take_in<'a>(wire: &'a [u8], settings: &Settings) -> Intake<'a> {
+pub(crate) fn take_in(wire: &[u8], settings: &Settings) -> Intake {
     let Some(header) = Header::parse(wire).filter(|header| !header.qr()) else {
         // A response to a response would make a loop.
         return Intake::Ignore;
@@ -150,7 +149,8 @@ pub(crate) fn take_in<'a>(wire: &'a [u8], settings: &Settings) -> Intake<'a> {
         Err(_) => return Intake::Ignore,
     };
     let edns = message.edns();
-    let rcode = match message.question() {
+    let question = message.question();
+    let rcode = match &question {
         None => Some(Rcode::FORMERR),
         Some(_) if edns.is_some_and(|edns| edns.version > dns::edns::VERSION) => {
             Some(Rcode::BADVERS)
@@ -161,11 +161,13 @@ pub(crate) fn take_in<'a>(wire: &'a [u8], settings: &Settings) -> Intake<'a> {
         Some(question) if question.class != Class::IN => Some(Rcode::NOTIMP),
         Some(_) => None,
     };
-    match rcode {
-        Some(rcode) => {
-            Intake::Reject(reject(wire, header, edns.map(ClientEdns::from), rcode, settings))
+    let edns = edns.map(ClientEdns::from);
+    match (rcode, question) {
+        (None, Some(question)) => Intake::Query { header, question, edns },
+        (rcode, _) => {
+            let rcode = rcode.unwrap_or(Rcode::FORMERR);
+            Intake::Reject(reject(wire, header, edns, rcode, settings))
         }
-        None => Intake::Query(message),
     }
 }
 

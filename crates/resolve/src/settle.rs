@@ -152,6 +152,10 @@ fn deliver(plan: &mut Plan, query: Box<Query>, outcome: Option<Outcome>, answer:
 /// Adds sets that are not there yet: two links of a chain often have the same proofs, or the same
 /// DNAME.
 fn append(all: &mut Vec<SignedSet>, more: Vec<SignedSet>) {
+    if all.is_empty() && more.len() <= 1 {
+        *all = more;
+        return;
+    }
     for signed in more {
         let known = |old: &SignedSet| {
             old.set.rtype == signed.set.rtype && old.set.owner == signed.set.owner

@@ -16,6 +16,8 @@ pub enum Lookup {
     /// Nobody has asked.
     #[default]
     Open,
+    /// What is in the list came with a referral; the server's own zone may say something else.
+    Glue,
     /// Asked; what was found is in the list.
     Done,
 }
@@ -94,16 +96,45 @@ impl ZoneCut {
         }
     }
 
+    /// A server of the zone by its name.
+    pub fn name_server_mut(&mut self, name: &Name) -> Option<&mut NameServer> {
+        self.name_servers_mut().iter_mut().find(|server| server.name == *name)
+    }
+
+    /// Adds what the zone of a server itself says about its addresses. Where there is no room, what
+    /// others said about them goes.
+    pub fn add_own_addresses(&mut self, name: &Name, addresses: impl IntoIterator<Item = IpAddr>) {
+        let total: usize = self.name_servers().iter().map(|server| server.addresses.len()).sum();
+        if let Some(server) = self.name_server_mut(name)
+            && (total >= ADDRESSES_MAX || server.addresses.len() >= ADDRESSES_PER_SERVER_MAX)
+        {
+            server.addresses.clear();
+        }
+        self.add_addresses(name, addresses);
+    }
+
     /// Adds addresses to a server within the bounds: each address counts once per zone
     /// (CVE-2026-3592), and a server has few.
     pub fn add_addresses(&mut self, name: &Name, addresses: impl IntoIterator<Item = IpAddr>) {
+        let at = self.name_servers().iter().position(|server| server.name == *name);
+        if let Some(at) = at {
+            self.add_addresses_of(at, addresses);
+        }
+    }
+
+    /// The same for the server at a place of the list.
+    pub(crate) fn add_addresses_of(
+        &mut self,
+        at: usize,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) {
         let Servers::Authoritative(list) = &mut self.servers else { return };
         for address in addresses {
             let total: usize = list.iter().map(|server| server.addresses.len()).sum();
             if total >= ADDRESSES_MAX || list.iter().any(|s| s.addresses.contains(&address)) {
                 continue;
             }
-            if let Some(server) = list.iter_mut().find(|server| server.name == *name)
+            if let Some(server) = list.get_mut(at)
                 && server.addresses.len() < ADDRESSES_PER_SERVER_MAX
             {
                 server.addresses.push(address);

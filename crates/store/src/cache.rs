@@ -25,7 +25,7 @@ use dns::{Class, Name, NameKey, Rdatas, Rrset, Rtype};
 
 use crate::kv::{Kv, StoreError};
 use crate::limits::{ENTRY_BYTES_MAX, LISTED_MAX, NEGATIVE_TTL_MAX, PROOFS_MAX};
-use entry::{Body, Entry, Head, SignedSet, put_varint, take_part, take_varint};
+use entry::{Body, Draft, Head, Said, SignedSet, put_varint, take_part, take_varint};
 use key::Slot;
 use lent::Apex;
 pub use rank::Rank;
@@ -189,13 +189,9 @@ impl Cache {
         if set.class != Class::IN || set.rdatas.is_empty() || set.rtype.is_meta() {
             return Ok(false);
         }
-        let body = Body::Records {
-            rdatas: set.rdatas.clone(),
-            signatures: signatures.clone(),
-            proofs: self.bounded(proofs),
-        };
+        let said = Said::Records { rdatas: &set.rdatas, signatures, proofs: bounded(proofs) };
         let ttl = self.bounds.apply(set.ttl);
-        self.put(now, &set.owner, set.rtype, Entry { rank, stored: now as u32, ttl, body })
+        self.put(now, &set.owner, set.rtype, &Draft { rank, stored: now as u32, ttl, said })
     }
 
     /// Stores that a type does not exist at a name. The TTL is the caller's (RFC 2308 §5), bounded
@@ -209,9 +205,9 @@ impl Cache {
         rank: Rank,
         proofs: &[SignedSet],
     ) -> Result<bool, StoreError> {
-        let body = Body::NoData { proofs: self.bounded(proofs) };
+        let said = Said::NoData { proofs: bounded(proofs) };
         let ttl = self.bounds.apply(ttl).min(NEGATIVE_TTL_MAX.max(self.bounds.min));
-        self.put(now, name, rtype, Entry { rank, stored: now as u32, ttl, body })
+        self.put(now, name, rtype, &Draft { rank, stored: now as u32, ttl, said })
     }
 
     /// Stores that a name does not exist.
@@ -223,13 +219,9 @@ impl Cache {
         rank: Rank,
         proofs: &[SignedSet],
     ) -> Result<bool, StoreError> {
-        let body = Body::NxDomain { proofs: self.bounded(proofs) };
+        let said = Said::NxDomain { proofs: bounded(proofs) };
         let ttl = self.bounds.apply(ttl).min(NEGATIVE_TTL_MAX.max(self.bounds.min));
-        self.put(now, name, NX, Entry { rank, stored: now as u32, ttl, body })
-    }
-
-    fn bounded(&self, proofs: &[SignedSet]) -> Vec<SignedSet> {
-        proofs.iter().take(PROOFS_MAX).cloned().collect()
+        self.put(now, name, NX, &Draft { rank, stored: now as u32, ttl, said })
     }
 
     fn put(
@@ -237,9 +229,9 @@ impl Cache {
         now: u64,
         name: &Name,
         rtype: Rtype,
-        entry: Entry,
+        entry: &Draft<'_>,
     ) -> Result<bool, StoreError> {
-        let is_new = self.put_quietly(now, name, rtype, &entry)?;
+        let is_new = self.put_quietly(now, name, rtype, entry)?;
         if is_new {
             let slot = if rtype == NX { Slot::Apex } else { key::slot_of(rtype) };
             self.note_for_fleet(slot, entry.ttl);
@@ -253,7 +245,7 @@ impl Cache {
         now: u64,
         name: &Name,
         rtype: Rtype,
-        entry: &Entry,
+        entry: &Draft<'_>,
     ) -> Result<bool, StoreError> {
         let slot = if rtype == NX { Slot::Apex } else { key::slot_of(rtype) };
         if !key::write(name, slot, &mut self.key) {
@@ -358,8 +350,13 @@ fn without_part(value: &[u8], rtype: Rtype) -> Vec<u8> {
     out
 }
 
+/// As many proofs as are kept.
+fn bounded(proofs: &[SignedSet]) -> &[SignedSet] {
+    proofs.get(..PROOFS_MAX).unwrap_or(proofs)
+}
+
 /// Must the old entry stay? Yes while it is alive and more trusted.
-fn keeps(old: &[u8], new: &Entry, now: u64) -> bool {
+fn keeps(old: &[u8], new: &Draft<'_>, now: u64) -> bool {
     Head::read(old).is_some_and(|old| old.left(now) > 0 && old.rank.trust() > new.rank.trust())
 }
 

@@ -242,7 +242,7 @@ fn find(ctx: &mut QueryContext<'_>, question: Option<(Name, Rtype)>) -> Option<(
     let unchecked = ctx.request.checking_disabled() || ctx.query.flags.contains(QueryFlags::STUB);
     let is_good = |hit: &Hit| {
         let is_validated = hit.rank.is_secure() || hit.rank.is_insecure();
-        let is_address = matches!(ctx.query.purpose, Purpose::Address { .. });
+        let is_address = matches!(ctx.query.purpose, Purpose::Address { beyond_glue: false, .. });
         let stands = is_validated || unchecked || (!is_covered && !hit.rank.is_bogus());
         (hit.rank.is_auth() && stands) || (is_address && !hit.rank.is_bogus())
     };

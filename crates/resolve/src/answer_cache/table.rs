@@ -1,14 +1,20 @@
 //! The table behind the answer cache: buckets of eight, CLOCK inside a bucket, a bound on bytes.
+//! Where room is scarce an answer has to be wanted twice to come in, so that those who ask for ever
+//! more names do not drive out what others ask for again and again.
 //!
 //! An answer is one piece of memory, facts first, so that a hit touches the bucket and then a few
 //! neighbouring cache lines: at low rates everything has to come from main memory again.
 
 use std::collections::BTreeMap;
 
-use super::{AnswerCacheLimits, Ring, Tally};
+use super::survey::Ring;
+use super::{AnswerCacheLimits, Tally};
 
 /// Entries that share a bucket. Their marks lie in one cache line.
 const WAYS: usize = 8;
+
+/// Room is scarce when less than this part of the bytes is left.
+const SCARCE: usize = 64;
 
 /// Bytes of the facts at the beginning of an entry.
 const FACTS_BYTES: usize = 48;
@@ -174,10 +180,12 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Eight places: a word of each hash to compare first, and whether it was used lately.
+/// Eight places: a word of each hash to compare first, the low bits of the second in which each
+/// expires, and whether it was used lately.
 #[repr(align(64))]
 struct Bucket {
     marks: [u32; WAYS],
+    expires: [u16; WAYS],
     used: u8,
     hand: u8,
     entries: [Option<Entry>; WAYS],
@@ -185,13 +193,32 @@ struct Bucket {
 
 impl Bucket {
     const fn new() -> Bucket {
-        Bucket { marks: [0; WAYS], used: 0, hand: 0, entries: [const { None }; WAYS] }
+        let entries = [const { None }; WAYS];
+        Bucket { marks: [0; WAYS], expires: [0; WAYS], used: 0, hand: 0, entries }
+    }
+
+    /// A place that is free or expired. What expired hours ago may look as if it had not, and waits for
+    /// its turn.
+    fn vacancy(&self, now: u64) -> Option<usize> {
+        (0..WAYS).find(|&place| {
+            let left = self.expires[place].wrapping_sub(now as u16);
+            self.entries[place].is_none() || left == 0 || left > u16::MAX / 2
+        })
+    }
+
+    /// Where the entry of this hash and key is.
+    #[inline]
+    fn place(&self, hash: u64, key: Key<'_>) -> Option<usize> {
+        let mark = mark(hash);
+        (0..WAYS).find(|&place| {
+            self.marks[place] == mark
+                && self.entries[place].as_ref().is_some_and(|entry| entry.is(hash, key))
+        })
     }
 
     /// The place for a new entry: free, expired, or the first that CLOCK passes a second time.
     fn victim(&mut self, now: u64) -> usize {
-        let spent = |entry: &Option<Entry>| entry.as_ref().is_none_or(|e| e.expires() <= now);
-        if let Some(place) = self.entries.iter().position(spent) {
+        if let Some(place) = self.vacancy(now) {
             return place;
         }
         for _ in 0..2 * WAYS {
@@ -215,6 +242,9 @@ pub(super) struct Table {
     len: usize,
     /// Where eviction for want of bytes goes on.
     sweep: usize,
+    /// By some bits of their hashes, a word of the answers that were turned away; made when the first
+    /// one is.
+    turned_away: Vec<u16>,
     /// Of the few entries that have any, by bucket and place.
     tallies: BTreeMap<(usize, usize), Vec<Tally>>,
 }
@@ -228,6 +258,7 @@ impl Table {
             bytes: 0,
             len: 0,
             sweep: 0,
+            turned_away: Vec::new(),
             tallies: BTreeMap::new(),
         }
     }
@@ -242,6 +273,7 @@ impl Table {
 
     pub(super) fn clear(&mut self) {
         (self.buckets, self.bytes, self.len) = (Vec::new(), 0, 0);
+        self.turned_away = Vec::new();
         self.tallies.clear();
     }
 
@@ -249,15 +281,30 @@ impl Table {
     pub(super) fn find(&mut self, hash: u64, key: Key<'_>) -> Option<Found<'_>> {
         let index = hash as usize & (self.bucket_count - 1);
         let bucket = self.buckets.get_mut(index)?;
-        let mark = mark(hash);
-        let place = (0..WAYS).find(|&place| {
-            bucket.marks[place] == mark
-                && bucket.entries[place].as_ref().is_some_and(|entry| entry.is(hash, key))
-        })?;
+        let place = bucket.place(hash, key)?;
         bucket.used |= 1 << place;
         let entry = bucket.entries[place].as_ref()?;
         let tallies = if entry.has_tallies() { self.tallies.get(&(index, place)) } else { None };
         Some(Found { entry, tallies: tallies.map_or(&[], Vec::as_slice) })
+    }
+
+    /// May an answer come in at `now`, in seconds? Yes if nothing that is good has to make room for it,
+    /// or if it was turned away not long ago.
+    pub(super) fn admits(&mut self, hash: u64, now: u64) -> bool {
+        let index = hash as usize & (self.bucket_count - 1);
+        let Some(bucket) = self.buckets.get(index) else { return true };
+        let is_there = bucket.marks.contains(&mark(hash));
+        let has_bytes = self.bytes < self.bytes_max - self.bytes_max / SCARCE;
+        if is_there || (has_bytes && bucket.vacancy(now).is_some()) {
+            return true;
+        }
+        // As many as there are answers: in a stream of names that are asked once nobody finds the own
+        // word again.
+        self.turned_away.resize(self.bucket_count * WAYS, 0);
+        let at = (hash >> 16) as usize % self.turned_away.len();
+        // Zero is the word of nobody.
+        let word = (hash >> 48) as u16 | 1;
+        self.turned_away.get_mut(at).is_none_or(|place| std::mem::replace(place, word) == word)
     }
 
     pub(super) fn insert(
@@ -279,10 +326,10 @@ impl Table {
         let index = facts.hash as usize & (self.bucket_count - 1);
         let bucket = &mut self.buckets[index];
         let key = (facts.key_bits, facts.tag, question);
-        let same = |old: &Option<Entry>| old.as_ref().is_some_and(|old| old.is(facts.hash, key));
-        let place = bucket.entries.iter().position(same);
+        let place = bucket.place(facts.hash, key);
         let place = place.unwrap_or_else(|| bucket.victim(facts.stored));
         bucket.marks[place] = mark(facts.hash);
+        bucket.expires[place] = facts.expires as u16;
         bucket.used &= !(1 << place);
         let old = bucket.entries[place].replace(entry);
         self.bytes += cost;

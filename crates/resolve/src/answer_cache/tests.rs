@@ -1,7 +1,7 @@
 //! The answer cache: what is patched, what is never served, and its bounds.
 
 use dns::edns::OptRecord;
-use dns::{Class, Composer, Header, Name, Rrset};
+use dns::{Class, Composer, Header, Message, Name, Rrset, Rtype, Section};
 
 use super::*;
 use crate::client::ClientProtocol;
@@ -162,6 +162,38 @@ fn addresses_take_turns_and_stay_complete() {
     assert_eq!(firsts.len(), 3);
 }
 
+/// Keeps the answer to a question for an address.
+fn insert(cache: &mut AnswerCache, seconds: u64, name: &str) {
+    let udp = client(ClientProtocol::Udp);
+    cache.insert(at(seconds), &udp, kept(), &query(name, 1, None), &response(name, 1, 30));
+}
+
+#[test]
+fn names_that_are_wanted_once_drive_out_nothing() {
+    let mut cache = cache();
+    let name = |i: usize| format!("n{i}.test");
+    let known = |cache: &mut AnswerCache, range: std::ops::Range<usize>, seconds| {
+        range.filter(|i| ask(cache, seconds, &query(&name(*i), 1, None)).is_some()).count()
+    };
+    for i in 0..1000 {
+        insert(&mut cache, 1, &name(i));
+    }
+    let (held, first) = (cache.len(), known(&mut cache, 0..100, 1));
+    assert!(held > 60 && first > 40, "{held} {first}");
+    // Whoever comes again while that is remembered comes in, and what is asked for again stays.
+    for i in 1000..1010 {
+        insert(&mut cache, 1, &name(i));
+        insert(&mut cache, 1, &name(i));
+    }
+    assert_eq!(known(&mut cache, 1000..1010, 1), 10);
+    assert!(known(&mut cache, 0..100, 1) >= first - 10);
+    // What has expired makes room for anybody.
+    for i in 2000..2010 {
+        insert(&mut cache, 31, &name(i));
+    }
+    assert_eq!(known(&mut cache, 2000..2010, 31), 10);
+}
+
 #[test]
 fn entries_and_bytes_stay_within_their_bounds() {
     let limits = AnswerCacheLimits { entries_max: 64, bytes_max: 8000 };
@@ -169,7 +201,9 @@ fn entries_and_bytes_stay_within_their_bounds() {
     for i in 0..1000 {
         let name = format!("n{i}.test");
         let wire = query(&name, 1, None);
-        cache.insert(at(1), &client(ClientProtocol::Udp), kept(), &wire, &response(&name, 1, 30));
+        for _ in 0..2 {
+            insert(&mut cache, 1, &name);
+        }
         assert!(ask(&mut cache, 1, &wire).is_some(), "the newest stays");
         assert!(cache.len() <= 64 && cache.bytes() <= 8000);
     }

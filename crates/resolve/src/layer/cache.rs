@@ -85,13 +85,16 @@ impl Layer for CacheLayer {
         if state == State::Fail {
             return state;
         }
+        // What came from here needs not go back.
+        let is_known = ctx.query.reply.as_ref().is_some_and(|reply| !reply.is_fresh());
+        if is_known && ctx.query.outcome.is_some() {
+            return state;
+        }
         let (Some(reply), Some(outcome)) = (ctx.query.reply.take(), ctx.query.outcome.take())
         else {
             return state;
         };
-        if reply.is_fresh() {
-            stash::stash(ctx, &reply, &outcome);
-        }
+        stash::stash(ctx, &reply, &outcome);
         ctx.query.reply = Some(reply);
         ctx.query.outcome = Some(outcome);
         state
@@ -117,7 +120,7 @@ impl Standard {
             checking_disabled: query.flags.contains(QueryFlags::DNSSEC_CD) || is_stub,
             is_stub,
             is_covered: anchors.closest_for(&query.name, query.rtype).is_some(),
-            is_address: matches!(query.purpose, Purpose::Address { .. }),
+            is_address: matches!(query.purpose, Purpose::Address { beyond_glue: false, .. }),
         }
     }
 

@@ -126,7 +126,10 @@ impl LocalData {
         let wire = name.as_wire();
         let is_top = |top: &Vec<u8>| {
             let start = wire.len().checked_sub(top.len());
-            start.is_some_and(|start| wire[start..].eq_ignore_ascii_case(top))
+            // Mostly the length of the label differs.
+            start.is_some_and(|start| {
+                wire[start] == top[0] && wire[start..].eq_ignore_ascii_case(top)
+            })
         };
         if !self.tops.iter().any(is_top) {
             return None;

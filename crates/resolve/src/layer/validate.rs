@@ -16,6 +16,7 @@ mod sets;
 
 use dns::dnssec::Budget;
 use dns::{Name, Rcode, Rtype};
+use store::cache::Rank;
 
 pub use chain::{Chain, Delegation};
 use chain::{Pending, note_ds, take_deliveries};
@@ -81,6 +82,10 @@ impl Layer for Validate {
 
     fn consume(&mut self, ctx: &mut QueryContext<'_>, state: State) -> State {
         if state == State::Fail || ctx.query.reply.is_none() {
+            return state;
+        }
+        if let Some((rank, is_final)) = known(ctx) {
+            note_good(ctx, rank, is_final);
             return state;
         }
         let Some(mut outcome) = ctx.query.outcome.take() else { return state };
@@ -230,27 +235,36 @@ fn conclude(ctx: &mut QueryContext<'_>, reply: &Reply, outcome: &Outcome) {
     if reply.is_fresh() && reply.rank.is_secure() {
         trace!(ctx, Validate, "<= answer valid, OK");
     }
-    if ctx.query.parent.is_none() {
-        // What a child was told about another name does not mend what its parent was told.
-        ctx.request.bogus = None;
-    }
-    let is_final = matches!(
-        outcome,
-        Outcome::Answer
-            | Outcome::NoData
-            | Outcome::NxDomain
-            | Outcome::Alias { .. }
-            | Outcome::Failed(_)
-    );
-    if !is_final {
-        return;
-    }
-    if ctx.query.rtype == Rtype::DS {
+    if is_final(outcome) && ctx.query.rtype == Rtype::DS {
         note_ds(ctx, reply, outcome);
     }
-    if ctx.query.is_for_client() && ctx.query.parent.is_none() {
+    note_good(ctx, reply.rank, is_final(outcome));
+}
+
+/// If the reply was validated before, and says nothing about a delegation: its rank, and whether it
+/// ends the query.
+fn known(ctx: &QueryContext<'_>) -> Option<(Rank, bool)> {
+    let query = &*ctx.query;
+    let (reply, outcome) = (query.reply.as_ref()?, query.outcome.as_ref()?);
+    let is_known = !reply.is_fresh() && query.rtype != Rtype::DS && query.deliveries.is_empty();
+    is_known.then(|| (reply.rank, is_final(outcome)))
+}
+
+/// Does a reply end its query, or lead it to another name?
+fn is_final(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Referral { .. } | Outcome::Unminimised)
+}
+
+/// Notes that a reply of some rank is good.
+fn note_good(ctx: &mut QueryContext<'_>, rank: Rank, is_final: bool) {
+    if ctx.query.parent.is_some() {
+        return;
+    }
+    // What a child was told about another name does not mend what its parent was told.
+    ctx.request.bogus = None;
+    if is_final && ctx.query.is_for_client() {
         let chain = &mut ctx.request.chain;
-        chain.secure = Some(chain.secure.unwrap_or(true) && reply.rank.is_secure());
+        chain.secure = Some(chain.secure.unwrap_or(true) && rank.is_secure());
     }
 }
 

@@ -13,13 +13,13 @@ use hashbrown::HashMap;
 
 use super::Resolver;
 use crate::action::{Action, ExchangeFault, ExchangeId, ReplyVerdict, Via};
-use crate::exchange::{self, Manner, match_reply};
+use crate::exchange::{self, Manner, ReplyFault, match_header, match_question};
 use crate::flags::QueryFlags;
 use crate::keyed::Keyed;
 use crate::limits::{
     CONNECT_TIME_MAX, NEAR_MISSES_MAX, REQUESTS_MAX, SENDS_OPEN_MAX, SOCKET_RETRY, SOCKETS_SCARCE,
 };
-use crate::query::{Planned, Query, Round, Sent};
+use crate::query::{Ask, Planned, Query, Round, Sent};
 use crate::reply::{Reply, Source};
 use crate::request::{Request, RequestId};
 use crate::settings::ForwardKind;
@@ -343,19 +343,7 @@ impl Resolver {
             self.exchanges.end(id);
             return Received::Over;
         };
-        let (sent, ask) = (&round.open[at], &round.ask);
-        let source =
-            Source::Upstream { address: sent.target.address, via: sent.target.via.clone() };
-        let matched = match_reply(sent, ask, bytes);
-        let reply = matched.and_then(|message| {
-            if is_truncated(&message, &sent.target.via) {
-                return Ok(None);
-            }
-            Reply::from_message(&message, source)
-                .map(Some)
-                .map_err(|_| exchange::ReplyFault::Oversized)
-        });
-        match reply {
+        match read_reply(&round.open[at], &round.ask, bytes) {
             Err(fault) => {
                 self.core.counters.near_misses += 1;
                 self.note_near_miss(request, id, fault)
@@ -388,7 +376,7 @@ impl Resolver {
         &mut self,
         request: &mut Request,
         id: ExchangeId,
-        fault: exchange::ReplyFault,
+        fault: ReplyFault,
     ) -> Received {
         let Some(query) = request.plan.current_mut() else { return Received::Over };
         let Some(round) = &mut query.round else { return Received::Over };
@@ -540,6 +528,19 @@ enum Received {
 /// How long a dead server is left alone at first.
 fn rest(resolver: &Resolver) -> std::time::Duration {
     std::time::Duration::from_millis(u64::from(resolver.core.settings.ns_timeout_ms))
+}
+
+/// The reply to a message, if that is what the bytes are; nothing if it has to be asked for again over
+/// TCP.
+fn read_reply(sent: &Sent, ask: &Ask, bytes: &[u8]) -> Result<Option<Reply>, ReplyFault> {
+    match_header(sent, bytes)?;
+    let message = Message::parse(bytes).map_err(ReplyFault::Malformed)?;
+    match_question(sent, ask, &message)?;
+    if is_truncated(&message, &sent.target.via) {
+        return Ok(None);
+    }
+    let source = Source::Upstream { address: sent.target.address, via: sent.target.via.clone() };
+    Reply::from_message(&message, source).map(Some).map_err(|_| ReplyFault::Oversized)
 }
 
 fn remove_sent(request: &mut Request, id: ExchangeId) -> Option<Sent> {

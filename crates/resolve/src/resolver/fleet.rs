@@ -12,13 +12,10 @@ impl Resolver {
     /// The keys under which other machines may have told what answers this query; none if it is known
     /// here, or if there is no question in it that is asked of a cache.
     pub fn wanted_from_fleet(&mut self, now: Now, wire: &[u8]) -> Vec<Vec<u8>> {
-        let Intake::Query(message) = response::take_in(wire, &self.core.settings) else {
-            return Vec::new();
-        };
-        match message.question() {
-            Some(question)
+        match response::take_in(wire, &self.core.settings) {
+            Intake::Query { header, question, .. }
                 if question.class == Class::IN
-                    && message.header().rd()
+                    && header.rd()
                     && question.rtype != Rtype::ANY
                     && !question.rtype.is_meta() =>
             {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use dns::{Class, Rcode, Rtype};
+use hashbrown::hash_map::Entry;
 use smallvec::SmallVec;
 
 use super::{Resolver, Slot};
@@ -13,7 +14,7 @@ use crate::flags::QueryFlags;
 use crate::layer::validate::Chain;
 use crate::limits::{REQUEST_TIME_MAX, REQUESTS_MAX, REQUESTS_PER_CLIENT_MAX};
 use crate::plan::Plan;
-use crate::request::{Budget, ClientEdns, Request, RequestId, Response};
+use crate::request::{Budget, Request, RequestId, Response};
 use crate::response::{self, Intake};
 use crate::settings::Settings;
 use crate::time::Now;
@@ -27,8 +28,8 @@ impl Resolver {
         client: Client,
         wire: &[u8],
     ) -> Option<Box<Request>> {
-        let message = match response::take_in(wire, &self.core.settings) {
-            Intake::Query(message) => message,
+        let (header, question, edns) = match response::take_in(wire, &self.core.settings) {
+            Intake::Query { header, question, edns } => (header, question, edns),
             Intake::Reject(wire) => {
                 self.respond(client, wire);
                 return None;
@@ -39,17 +40,15 @@ impl Resolver {
                 return None;
             }
         };
-        let question = message.question()?;
-        let edns = message.edns().map(ClientEdns::from);
         self.request_number = self.request_number.wrapping_add(1);
         let mut request = Box::new(Request {
             id: RequestId { slot: u32::MAX, number: self.request_number },
             client,
             wire: wire.to_vec(),
-            header: *message.header(),
+            header,
             question,
             edns,
-            flags: flags(&self.core.settings, message.header().cd()),
+            flags: flags(&self.core.settings, header.cd()),
             plan: Plan::default(),
             response: Response::default(),
             budget: Budget::default(),
@@ -110,11 +109,10 @@ impl Resolver {
         if client.protocol == ClientProtocol::Internal {
             return;
         }
-        let network = network(client.peer.ip());
-        if let Some(count) = self.clients.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                self.clients.remove(&network);
+        if let Entry::Occupied(mut count) = self.clients.entry(network(client.peer.ip())) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }

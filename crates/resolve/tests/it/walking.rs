@@ -93,6 +93,41 @@ fn a_name_server_without_glue_is_looked_up() {
     assert!(world.asked.iter().all(|asked| asked.rtype != Rtype::AAAA), "IPv6 is switched off");
 }
 
+/// `zone.` is served by `host.other.`, whose glue in the root is out of date. Returns
+/// the answer and how often the zone of the server was asked for its address.
+fn beyond_glue(old: impl Fn(&Asked) -> Does, own: &'static str) -> (Vec<String>, usize) {
+    let mut world = World::new(move |asked: &Asked| {
+        let say = asked.say();
+        match asked.ip().to_string().as_str() {
+            ROOT if asked.name.is_at_or_below(&"zone.".parse().unwrap()) => say
+                .authority("zone. 3600 NS host.other.")
+                .additional("host.other. 3600 A 192.0.2.66")
+                .into(),
+            ROOT => say
+                .authority("other. 3600 NS ns.other.")
+                .additional("ns.other. 3600 A 192.0.2.2")
+                .into(),
+            "192.0.2.2" => say.aa().answer(&format!("host.other. 300 A {own}")).into(),
+            "192.0.2.66" => old(asked),
+            _ => say.aa().answer("www.zone. 300 A 192.0.2.80").into(),
+        }
+    });
+    let answer = world.ask("www.zone.", Rtype::A).answer();
+    (answer, world.asked.iter().filter(|asked| asked.is("host.other.", Rtype::A)).count())
+}
+
+#[test]
+fn glue_that_is_out_of_date_is_not_the_last_word() {
+    let refuses = |asked: &Asked| asked.say().rcode(Rcode::REFUSED).into();
+    let is_lame = |asked: &Asked| asked.say().into();
+    let good = (vec!["www.zone. A 192.0.2.80".to_owned()], 1);
+    assert_eq!(beyond_glue(refuses, "192.0.2.1"), good);
+    assert_eq!(beyond_glue(is_lame, "192.0.2.1"), good);
+    assert_eq!(beyond_glue(|_| Does::nothing(), "192.0.2.1"), good);
+    // The zone of the server says the same: that is the end of it.
+    assert_eq!(beyond_glue(refuses, "192.0.2.66"), (Vec::new(), 1));
+}
+
 #[test]
 fn truncation_leads_to_tcp() {
     let mut world = World::new(|asked: &Asked| {

@@ -131,6 +131,9 @@ impl Oracle<'_> {
                     bad += usize::from(quality == Reach::Never);
                     found = found.max(quality);
                 }
+                if found == Reach::Never && glue.is_some() && !host.is_at_or_below(origin) {
+                    found = self.beyond_glue(&host, rtype, origin);
+                }
                 barren += usize::from(glue.is_none() && found != Reach::Surely);
                 best = best.max(found);
             }
@@ -146,6 +149,15 @@ impl Oracle<'_> {
             best = best.min(Reach::Perhaps);
         }
         best.min(parent_reach)
+    }
+
+    /// Can the zone be had from what the zone of a host says about its addresses, where the glue
+    /// leads nowhere? That is looked up as long as there is time.
+    fn beyond_glue(&self, host: &Name, rtype: Rtype, origin: &Name) -> Reach {
+        let own = self.address_set(host, rtype).0;
+        let addresses = own.iter().flat_map(|set| set.rdatas.iter()).filter_map(address);
+        let best = addresses.map(|at| self.quality(at, origin)).max().unwrap_or(Reach::Never);
+        best.min(Reach::Perhaps)
     }
 
     /// The addresses of a host, without following aliases (RFC 2181 §10.3).

@@ -14,7 +14,7 @@ use dns::rdata::view::{Nsec3View, NsecView, RrsigView};
 use dns::{Name, NameKey, Rrset, Rtype};
 use smallvec::SmallVec;
 
-use super::entry::{Body, Entry, Head, KIND_CHAIN, SignedSet, put_varint, take_part};
+use super::entry::{Draft, Head, KIND_CHAIN, Said, SignedSet, put_varint, take_part};
 use super::key::{self, Slot};
 use super::lent::{Lent, Reader, Records};
 use super::rank::Rank;
@@ -122,12 +122,9 @@ impl Cache {
         };
         let ttl = self.bounds.apply(signed.set.ttl.min(ttl_max));
         let ttl = ttl.min(NEGATIVE_TTL_MAX.max(self.bounds.min));
-        let body = Body::Records {
-            rdatas: signed.set.rdatas.clone(),
-            signatures: signed.signatures.clone(),
-            proofs: Vec::new(),
-        };
-        let entry = Entry { rank: Rank::SECURE, stored: now as u32, ttl, body };
+        let (rdatas, signatures) = (&signed.set.rdatas, &signed.signatures);
+        let said = Said::Records { rdatas, signatures, proofs: &[] };
+        let entry = Draft { rank: Rank::SECURE, stored: now as u32, ttl, said };
         self.value.clear();
         entry.encode(&mut self.value);
         if !self.kv.get(&self.key).is_some_and(|old| saves_writing(old, &self.value, now)) {

@@ -117,16 +117,36 @@ impl Head {
     }
 }
 
-impl Entry {
+/// The body of an entry that is to be written, lent.
+#[derive(Clone, Copy)]
+pub(crate) enum Said<'a> {
+    /// See [`Body::Records`].
+    Records { rdatas: &'a Rdatas, signatures: &'a Rdatas, proofs: &'a [SignedSet] },
+    /// See [`Body::NoData`].
+    NoData { proofs: &'a [SignedSet] },
+    /// See [`Body::NxDomain`].
+    NxDomain { proofs: &'a [SignedSet] },
+}
+
+/// An entry that is to be written: what [`Entry`] has, lent.
+#[derive(Clone, Copy)]
+pub(crate) struct Draft<'a> {
+    pub(crate) rank: Rank,
+    pub(crate) stored: u32,
+    pub(crate) ttl: u32,
+    pub(crate) said: Said<'a>,
+}
+
+impl Draft<'_> {
     /// Appends the bytes.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let (kind, lone) = match &self.body {
-            Body::Records { rdatas, signatures, proofs } => {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let (kind, lone) = match self.said {
+            Said::Records { rdatas, signatures, proofs } => {
                 let is_bare = signatures.is_empty() && proofs.is_empty();
                 (KIND_RECORDS, (is_bare && rdatas.len() == 1).then(|| rdatas.iter().next()))
             }
-            Body::NoData { .. } => (KIND_NO_DATA, None),
-            Body::NxDomain { .. } => (KIND_NX_DOMAIN, None),
+            Said::NoData { .. } => (KIND_NO_DATA, None),
+            Said::NxDomain { .. } => (KIND_NX_DOMAIN, None),
         };
         let lone = lone.flatten();
         let (rank, stored, ttl) = (self.rank, self.stored, self.ttl);
@@ -135,13 +155,13 @@ impl Entry {
             out.extend_from_slice(rdata);
             return;
         }
-        let proofs = match &self.body {
-            Body::Records { rdatas, signatures, proofs } => {
+        let proofs = match self.said {
+            Said::Records { rdatas, signatures, proofs } => {
                 put_part(out, rdatas.as_packed());
                 put_part(out, signatures.as_packed());
                 proofs
             }
-            Body::NoData { proofs } | Body::NxDomain { proofs } => proofs,
+            Said::NoData { proofs } | Said::NxDomain { proofs } => proofs,
         };
         for proof in proofs {
             out.extend_from_slice(proof.set.owner.as_wire());
@@ -152,16 +172,32 @@ impl Entry {
             put_part(out, proof.signatures.as_packed());
         }
     }
+}
+
+impl Entry {
+    /// The same, lent.
+    pub(crate) fn draft(&self) -> Draft<'_> {
+        let said = match &self.body {
+            Body::Records { rdatas, signatures, proofs } => {
+                Said::Records { rdatas, signatures, proofs }
+            }
+            Body::NoData { proofs } => Said::NoData { proofs },
+            Body::NxDomain { proofs } => Said::NxDomain { proofs },
+        };
+        Draft { rank: self.rank, stored: self.stored, ttl: self.ttl, said }
+    }
+
+    /// Appends the bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.draft().encode(out);
+    }
 
     /// Reads the bytes; `None` for anything that is not exactly an entry.
     pub fn decode(bytes: &[u8]) -> Option<Entry> {
         let (head, mut rest) = Head::split(bytes)?;
         let body = match head.kind {
             KIND_RECORDS if head.lone => {
-                let mut rdatas = Rdatas::new();
-                if !rdatas.push(rest) {
-                    return None;
-                }
+                let rdatas = Rdatas::lone(rest)?;
                 Body::Records { rdatas, signatures: Rdatas::new(), proofs: Vec::new() }
             }
             KIND_RECORDS => {

@@ -72,7 +72,7 @@ impl Cache {
                 continue;
             }
             let Some(entry) = Entry::decode(bytes) else { return Ok(Loaded::Refused) };
-            if self.put_quietly(now, &name, rtype, &entry)? {
+            if self.put_quietly(now, &name, rtype, &entry.draft())? {
                 result = Loaded::Taken;
             }
         }

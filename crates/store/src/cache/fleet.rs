@@ -189,7 +189,8 @@ impl Cache {
                 entry.stored = now as u32;
             }
             entry.ttl = entry.ttl.min(self.bounds.max);
-            if lent::hit(bytes, now, 0).is_some() && self.put_quietly(now, &name, rtype, &entry)? {
+            let is_alive = lent::hit(bytes, now, 0).is_some();
+            if is_alive && self.put_quietly(now, &name, rtype, &entry.draft())? {
                 result = Imported::Taken;
             }
         }

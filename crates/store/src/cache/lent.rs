@@ -86,7 +86,7 @@ impl<'a> Records<'a> {
     /// A copy of the records' data.
     pub fn rdatas(&self) -> Option<Rdatas> {
         match self.lone {
-            Some(rdata) => Some([rdata].iter().collect()),
+            Some(rdata) => Rdatas::lone(rdata),
             None => Rdatas::from_packed(self.rdatas),
         }
     }

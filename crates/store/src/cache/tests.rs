@@ -1,5 +1,6 @@
 //! The cache over the memory back end: what is stored comes back until its TTL and not after.
 
+use super::entry::Entry;
 use super::*;
 use crate::kv::{OpenOptions, memory};
 

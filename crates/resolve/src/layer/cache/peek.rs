@@ -184,7 +184,7 @@ fn from_hit(hit: Hit, name: &Name, rtype: Rtype) -> (Reply, Outcome) {
     };
     match hit.body {
         Body::Records { rdatas, signatures, proofs } => {
-            reply.answer.push(signed_set(name, rtype, ttl, rdatas, signatures, hit.rank));
+            reply.answer = vec![signed_set(name, rtype, ttl, rdatas, signatures, hit.rank)];
             reply.authority.extend(proofs.into_iter().map(aged));
             (reply, Outcome::Answer)
         }

@@ -168,7 +168,7 @@ fn choose_target(
     true
 }
 
-fn candidates(ctx: &QueryContext<'_>, zone: &ZoneCut) -> SmallVec<[Candidate; 16]> {
+fn candidates(ctx: &QueryContext<'_>, zone: &ZoneCut) -> SmallVec<[Candidate; 6]> {
     let (ipv4, ipv6) = cut::families(ctx);
     let allowed = |address: &SocketAddr| if address.is_ipv4() { ipv4 } else { ipv6 };
     match &zone.servers {
@@ -197,9 +197,10 @@ fn candidates(ctx: &QueryContext<'_>, zone: &ZoneCut) -> SmallVec<[Candidate; 16
     }
 }
 
-/// Pushes a child for the address of one server whose address is not known. One at a time: a
-/// delegation to a thousand names must not become a thousand messages to somebody else's servers
-/// (NXNSAttack).
+/// Pushes a child for the address of one server whose address is not known, or known from glue that
+/// was of no use: the glue may be out of date, and the zone that the server is in knows better. One
+/// at a time: a delegation to a thousand names must not become a thousand messages to somebody else's
+/// servers (NXNSAttack).
 fn look_up_address(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> bool {
     let budget = &ctx.request.budget;
     if budget.barren_lookups >= ADDRESS_LOOKUPS_BARREN_MAX
@@ -210,13 +211,19 @@ fn look_up_address(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> bool {
     }
     // Whoever has been asked in vain would be asked again for the addresses inside the zone.
     let all_in_vain = !candidates(ctx, zone).is_empty();
-    let open: SmallVec<[(usize, Rtype); SERVERS_MAX]> = zone
-        .name_servers()
-        .iter()
-        .enumerate()
-        .filter(|(_, server)| !(all_in_vain && server.name.is_at_or_below(&zone.name)))
-        .filter_map(|(at, server)| Some((at, cut::next_lookup(ctx, zone, server)?)))
-        .collect();
+    let lookups = |so_far: Lookup| -> SmallVec<[(usize, Rtype); SERVERS_MAX]> {
+        zone.name_servers()
+            .iter()
+            .enumerate()
+            .filter(|(_, server)| !(all_in_vain && server.name.is_at_or_below(&zone.name)))
+            .filter_map(|(at, server)| Some((at, cut::next_lookup(ctx, zone, server, so_far)?)))
+            .collect()
+    };
+    let mut open = lookups(Lookup::Open);
+    let beyond_glue = open.is_empty() && all_in_vain;
+    if beyond_glue {
+        open = lookups(Lookup::Glue);
+    }
     let Some((at, rtype)) = open.get(ctx.core.chance.below(open.len())).copied() else {
         return false;
     };
@@ -229,7 +236,7 @@ fn look_up_address(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> bool {
     ctx.request.budget.address_lookups += 1;
     ctx.request.budget.barren_lookups += 1;
     ctx.query.lookups += 1;
-    let purpose = Purpose::Address { server: name.clone() };
+    let purpose = Purpose::Address { server: name.clone(), beyond_glue };
     ctx.push_child(Query::new(name, rtype, Class::IN, purpose)).is_ok()
 }
 
@@ -237,7 +244,7 @@ fn look_up_address(ctx: &mut QueryContext<'_>, zone: &mut ZoneCut) -> bool {
 fn take_deliveries(ctx: &mut QueryContext<'_>) {
     let Some(zone) = &mut ctx.query.cut else { return };
     ctx.query.deliveries.retain(|delivery| {
-        let Purpose::Address { server } = &delivery.purpose else { return true };
+        let Purpose::Address { server, beyond_glue } = &delivery.purpose else { return true };
         if delivery.outcome == Some(Outcome::Answer) {
             // What an alias leads to is not the server's (RFC 2181 §10.3).
             let is_own = |signed: &&SignedSet| {
@@ -248,7 +255,11 @@ fn take_deliveries(ctx: &mut QueryContext<'_>) {
                 .iter()
                 .filter(is_own)
                 .flat_map(|signed| signed.set.rdatas.iter().filter_map(cut::address));
-            zone.add_addresses(server, found);
+            if *beyond_glue {
+                zone.add_own_addresses(server, found);
+            } else {
+                zone.add_addresses(server, found);
+            }
         }
         false
     });

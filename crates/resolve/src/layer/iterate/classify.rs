@@ -121,6 +121,17 @@ fn answer(
     if reply.answer.is_empty() {
         return Ok(None);
     }
+    // The usual answer: the set that was asked for and nothing else.
+    if let [signed] = &reply.answer[..]
+        && !ask.minimised
+        && signed.set.rtype == ask.rtype
+        && signed.set.owner == ask.name
+    {
+        // Proofs that belong to an expansion of a wildcard (RFC 4035 §3.1.3.3).
+        reply.authority.retain(|signed| signed.set.rtype.is_denial());
+        reply.additional.clear();
+        return Ok(Some(Outcome::Answer));
+    }
     let strict = referral::glue_mode(ctx) == GlueMode::Strict;
     let chain = alias::unroll(&reply.answer, &ask.name, ask.rtype, &cut.name, strict);
     if chain.sets.is_empty() {

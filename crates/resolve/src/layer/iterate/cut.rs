@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use dns::{Name, Rdatas, Rtype};
+use dns::{Name, NameKey, Rdatas, Rtype};
+use smallvec::SmallVec;
 use store::cache::entry::Body;
 
 use super::super::QueryContext;
@@ -98,11 +99,12 @@ fn usable(ctx: &mut QueryContext<'_>, found: &[KnownCut]) -> Option<ZoneCut> {
         if name.is_root() {
             break;
         }
-        let mut servers = names(servers);
+        let names = servers.iter().filter_map(|rdata| Name::from_wire(rdata).ok());
+        let mut servers: Vec<NameServer> = names.map(NameServer::new).collect();
         ctx.core.chance.sample(&mut servers, SERVERS_MAX);
         servers.truncate(SERVERS_MAX);
         let mut cut = ZoneCut::new(name.clone());
-        cut.servers = Servers::Authoritative(servers.into_iter().map(NameServer::new).collect());
+        cut.servers = Servers::Authoritative(servers);
         fill_from_cache(ctx, &mut cut, SERVERS_LOOKED_UP);
         if is_usable(ctx, &cut) {
             return Some(cut);
@@ -181,38 +183,43 @@ pub(crate) fn is_stub(ctx: &QueryContext<'_>) -> bool {
 
 /// Adds addresses that the store knows, for so many servers that have none yet.
 pub(super) fn fill_from_cache(ctx: &mut QueryContext<'_>, cut: &mut ZoneCut, servers_max: usize) {
-    let now = ctx.now.unix.seconds();
     let (ipv4, ipv6) = families(ctx);
-    let mut found: Vec<(Name, Vec<IpAddr>)> = Vec::new();
-    for server in cut.name_servers_mut() {
-        if found.len() >= servers_max {
+    let mut reader = ctx.core.cache.reader(ctx.now.unix.seconds());
+    let mut found = 0;
+    for at in 0..cut.name_servers().len() {
+        let Some(server) = cut.name_servers_mut().get_mut(at) else { break };
+        if found >= servers_max {
             break;
         }
         if !server.addresses.is_empty() {
             continue;
         }
-        let mut addresses = Vec::new();
+        let key = NameKey::of(&server.name);
+        let mut addresses = SmallVec::<[IpAddr; 4]>::new();
         for (wanted, rtype, lookup) in
             [(ipv4, Rtype::A, &mut server.ipv4), (ipv6, Rtype::AAAA, &mut server.ipv6)]
         {
             if !wanted || *lookup == Lookup::Done {
                 continue;
             }
-            match ctx.core.cache.peek(now, &server.name, rtype).map(|hit| hit.body) {
-                Some(Body::Records { rdatas, .. }) => {
-                    *lookup = Lookup::Done;
-                    addresses.extend(rdatas.iter().filter_map(address));
+            let Some(lent) = reader.find(&key, rtype) else { continue };
+            let known = lent.records().map(|records| records.rdatas());
+            // What was cut off while it was read is not what was vouched for.
+            if !reader.is_intact() {
+                continue;
+            }
+            *lookup = Lookup::Done;
+            if let Some(rdatas) = known.flatten() {
+                if !lent.rank().is_auth() {
+                    *lookup = Lookup::Glue;
                 }
-                Some(Body::NoData { .. } | Body::NxDomain { .. }) => *lookup = Lookup::Done,
-                None => {}
+                addresses.extend(rdatas.iter().filter_map(address));
             }
         }
         if !addresses.is_empty() {
-            found.push((server.name.clone(), addresses));
+            found += 1;
+            cut.add_addresses_of(at, addresses);
         }
-    }
-    for (name, addresses) in found {
-        cut.add_addresses(&name, addresses);
     }
 }
 
@@ -220,17 +227,20 @@ pub(super) fn fill_from_cache(ctx: &mut QueryContext<'_>, cut: &mut ZoneCut, ser
 /// inside the zone come from its parent.
 pub(super) fn is_usable(ctx: &QueryContext<'_>, cut: &ZoneCut) -> bool {
     let is_usable = |server: &NameServer| {
+        let is_inside = server.name.is_at_or_below(&cut.name);
         !server.addresses.is_empty()
-            || (!server.name.is_at_or_below(&cut.name) && next_lookup(ctx, cut, server).is_some())
+            || (!is_inside && next_lookup(ctx, cut, server, Lookup::Open).is_some())
     };
     cut.is_forward() || cut.name_servers().iter().any(is_usable)
 }
 
-/// The type of the next address look-up for a server, if there is one that makes sense.
+/// The type of the next address look-up for a server, of those that have come so far, if there is
+/// one that makes sense.
 pub(super) fn next_lookup(
     ctx: &QueryContext<'_>,
     cut: &ZoneCut,
     server: &NameServer,
+    so_far: Lookup,
 ) -> Option<Rtype> {
     // Whoever looks for one server inside a zone cannot be helped by another one inside it whose
     // address is not known either.
@@ -246,7 +256,7 @@ pub(super) fn next_lookup(
     [(ipv4, server.ipv4, Rtype::A), (ipv6, server.ipv6, Rtype::AAAA)]
         .into_iter()
         .find(|(wanted, lookup, rtype)| {
-            *wanted && *lookup == Lookup::Open && !ctx.is_asked_already(&server.name, *rtype)
+            *wanted && *lookup == so_far && !ctx.is_asked_already(&server.name, *rtype)
         })
         .map(|(.., rtype)| rtype)
 }

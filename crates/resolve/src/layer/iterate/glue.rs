@@ -12,7 +12,7 @@ const TTL: u32 = 0;
 
 /// If the query wants the address of a server and the last referral brought it, answers it.
 pub(super) fn answers(ctx: &mut QueryContext<'_>) -> bool {
-    let Purpose::Address { server } = &ctx.query.purpose else { return false };
+    let Purpose::Address { server, beyond_glue: false } = &ctx.query.purpose else { return false };
     let Some(cut) = &ctx.query.cut else { return false };
     let Some(known) = cut.name_servers().iter().find(|known| known.name == *server) else {
         return false;

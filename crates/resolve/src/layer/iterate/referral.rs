@@ -13,7 +13,7 @@ use crate::query::Ask;
 use crate::reply::Reply;
 use crate::selection::is_usable_address;
 use crate::settings::GlueMode;
-use crate::zone_cut::ZoneCut;
+use crate::zone_cut::{Lookup, ZoneCut};
 
 /// The NS set that refers to a zone properly below `apex` and at or above the name asked for.
 pub(super) fn referring<'r>(reply: &'r Reply, apex: &Name, ask: &Ask) -> Option<&'r SignedSet> {
@@ -47,7 +47,16 @@ pub(super) fn zone(
     for signed in &reply.additional {
         if is_believed_glue(ctx, &signed.set.owner, &zone.name, parent) {
             let addresses = glue(ctx, signed);
+            if addresses.is_empty() {
+                continue;
+            }
             zone.add_addresses(&signed.set.owner, addresses);
+            if let Some(server) = zone.name_server_mut(&signed.set.owner) {
+                match signed.set.rtype {
+                    Rtype::A => server.ipv4 = Lookup::Glue,
+                    _ => server.ipv6 = Lookup::Glue,
+                }
+            }
         }
     }
     zone
