@@ -44,6 +44,10 @@ pub struct Composer<'b> {
     /// Offsets of known suffixes; zero is free (no name starts inside the header).
     slots: [u16; SLOTS],
     targets: usize,
+    /// Length of the name in the question, if that can be pointed at.
+    question_name: usize,
+    /// Are its suffixes among the known ones? They are put there for the first other name.
+    knows_question: bool,
 }
 
 impl<'b> Composer<'b> {
@@ -61,6 +65,8 @@ impl<'b> Composer<'b> {
             section: Section::Answer,
             slots: [0; SLOTS],
             targets: 0,
+            question_name: 0,
+            knows_question: true,
         }
     }
 
@@ -87,11 +93,15 @@ impl<'b> Composer<'b> {
     /// Writes the question. It comes first and only once.
     pub fn question(&mut self, name: &Name, rtype: Rtype, class: Class) -> Result<(), Truncated> {
         let mark = self.mark();
-        self.name(name.as_wire(), false);
+        self.out.extend_from_slice(name.as_wire());
         self.out.extend_from_slice(&rtype.0.to_be_bytes());
         self.out.extend_from_slice(&class.0.to_be_bytes());
         self.header.qdcount = 1;
-        self.settle(mark)
+        self.settle(mark)?;
+        if !name.is_root() {
+            (self.question_name, self.knows_question) = (name.len(), false);
+        }
+        Ok(())
     }
 
     /// Writes the records of a set into a section, all or none. Sections must come in order; a set
@@ -175,7 +185,7 @@ impl<'b> Composer<'b> {
             self.out.extend_from_slice(&rdata[..at]);
             for _ in 0..layout.names {
                 let end = uncompressed_end(rdata, at)?;
-                self.name(&rdata[at..end], true);
+                self.name(&rdata[at..end]);
                 at = end;
             }
             self.out.extend_from_slice(&rdata[at..]);
@@ -194,12 +204,13 @@ impl<'b> Composer<'b> {
         let start = self.out.len();
         let wire = owner.as_wire();
         // Most answers are about the name in the question.
-        let is_asked = self.header.qdcount == 1 && !owner.is_root();
-        if is_asked && self.out.get(HEADER_BYTES..).is_some_and(|out| out.starts_with(wire)) {
+        let question = self.out.get(HEADER_BYTES..HEADER_BYTES + wire.len());
+        let is_same = |question: &[u8]| question.eq_ignore_ascii_case(wire);
+        if wire.len() == self.question_name && question.is_some_and(is_same) {
             self.out.extend_from_slice(&QUESTION_NAME);
             return Some(QUESTION_NAME);
         }
-        self.name(wire, true);
+        self.name(wire);
         match self.out[start..] {
             // It is the root, or a pointer already.
             [_] => None,
@@ -210,34 +221,22 @@ impl<'b> Composer<'b> {
     }
 
     /// Writes a name (uncompressed wire form), replacing its longest known suffix by a pointer.
-    fn name(&mut self, wire: &[u8], compress: bool) {
-        let mut suffixes = Suffixes::new();
-        let mut at = 0;
-        while let Some(length) = wire.get(at).copied().filter(|l| *l != 0) {
-            suffixes.push((at as u8, 0));
-            at += 1 + length as usize;
+    fn name(&mut self, wire: &[u8]) {
+        if !self.knows_question {
+            self.learn_question();
         }
-        // Hash of each suffix, from the root leftwards.
-        let mut hash = 0;
-        let mut end = at;
-        for (start, of_suffix) in suffixes.iter_mut().rev() {
-            hash = hash_label(hash, &wire[*start as usize..end]);
-            *of_suffix = (hash >> 32) as u32;
-            end = *start as usize;
-        }
+        let (suffixes, root) = suffixes(wire);
         let base = self.out.len();
         let mut written = suffixes.len();
         let mut pointer = None;
-        if compress {
-            for (i, (start, hash)) in suffixes.iter().enumerate() {
-                pointer = self.find(*hash, &wire[*start as usize..]);
-                if pointer.is_some() {
-                    written = i;
-                    break;
-                }
+        for (i, (start, hash)) in suffixes.iter().enumerate() {
+            pointer = self.find(*hash, &wire[*start as usize..]);
+            if pointer.is_some() {
+                written = i;
+                break;
             }
         }
-        let upto = suffixes.get(written).map_or(at, |(start, _)| *start as usize);
+        let upto = suffixes.get(written).map_or(root, |(start, _)| *start as usize);
         self.out.extend_from_slice(&wire[..upto]);
         match pointer {
             Some(target) => self.out.extend_from_slice(&(0xc000 | target).to_be_bytes()),
@@ -245,6 +244,16 @@ impl<'b> Composer<'b> {
         }
         for (start, hash) in &suffixes[..written] {
             self.remember(*hash, base + *start as usize);
+        }
+    }
+
+    /// Puts the suffixes of the name in the question among the known ones.
+    fn learn_question(&mut self) {
+        self.knows_question = true;
+        let wire = self.out.get(HEADER_BYTES..HEADER_BYTES + self.question_name);
+        let (suffixes, _) = suffixes(wire.unwrap_or_default());
+        for (start, hash) in &suffixes {
+            self.remember(*hash, HEADER_BYTES + *start as usize);
         }
     }
 
@@ -276,6 +285,26 @@ impl<'b> Composer<'b> {
             }
         }
     }
+}
+
+/// The suffixes of a name, the root left out, and where the root label is.
+#[inline]
+fn suffixes(wire: &[u8]) -> (Suffixes, usize) {
+    let mut suffixes = Suffixes::new();
+    let mut at = 0;
+    while let Some(length) = wire.get(at).copied().filter(|l| *l != 0) {
+        suffixes.push((at as u8, 0));
+        at += 1 + length as usize;
+    }
+    // Hash of each suffix, from the root leftwards.
+    let mut hash = 0;
+    let mut end = at;
+    for (start, of_suffix) in suffixes.iter_mut().rev() {
+        hash = hash_label(hash, &wire[*start as usize..end]);
+        *of_suffix = (hash >> 32) as u32;
+        end = *start as usize;
+    }
+    (suffixes, at)
 }
 
 /// Continues the hash of a suffix with the label in front of it. Takes eight bytes at a time and

@@ -51,18 +51,18 @@ impl Entry {
             | if tallied { TALLIES } else { 0 };
         let mut bytes =
             Vec::with_capacity(FACTS_BYTES + 2 * offsets.len() + question.len() + answer.len());
-        bytes.extend_from_slice(&facts.hash.to_le_bytes());
-        bytes.extend_from_slice(&facts.generation.to_le_bytes());
-        bytes.extend_from_slice(&facts.stored.to_le_bytes());
-        bytes.extend_from_slice(&facts.key_bits.to_le_bytes());
-        bytes.extend_from_slice(&facts.tag.to_le_bytes());
-        bytes.extend_from_slice(&(question.len() as u16).to_le_bytes());
-        bytes.extend_from_slice(&ring.first.to_le_bytes());
-        bytes.extend_from_slice(&ring.stride.to_le_bytes());
+        let mut head = [0; FACTS_BYTES];
         let life = facts.expires.saturating_sub(facts.stored).min(u64::from(u8::MAX)) as u8;
-        let small = [ring.length, ring.count, marks, life, offsets.len() as u8];
-        bytes.extend_from_slice(&small);
-        bytes.resize(FACTS_BYTES, 0);
+        head[..8].copy_from_slice(&facts.hash.to_le_bytes());
+        head[8..16].copy_from_slice(&facts.generation.to_le_bytes());
+        head[16..24].copy_from_slice(&facts.stored.to_le_bytes());
+        head[24..28].copy_from_slice(&facts.key_bits.to_le_bytes());
+        head[28..32].copy_from_slice(&facts.tag.to_le_bytes());
+        head[32..34].copy_from_slice(&(question.len() as u16).to_le_bytes());
+        head[34..36].copy_from_slice(&ring.first.to_le_bytes());
+        head[36..38].copy_from_slice(&ring.stride.to_le_bytes());
+        head[38..43].copy_from_slice(&[ring.length, ring.count, marks, life, offsets.len() as u8]);
+        bytes.extend_from_slice(&head);
         for offset in offsets {
             bytes.extend_from_slice(&offset.to_le_bytes());
         }
@@ -206,16 +206,6 @@ impl Bucket {
         })
     }
 
-    /// Where the entry of this hash and key is.
-    #[inline]
-    fn place(&self, hash: u64, key: Key<'_>) -> Option<usize> {
-        let mark = mark(hash);
-        (0..WAYS).find(|&place| {
-            self.marks[place] == mark
-                && self.entries[place].as_ref().is_some_and(|entry| entry.is(hash, key))
-        })
-    }
-
     /// The place for a new entry: free, expired, or the first that CLOCK passes a second time.
     fn victim(&mut self, now: u64) -> usize {
         if let Some(place) = self.vacancy(now) {
@@ -281,7 +271,11 @@ impl Table {
     pub(super) fn find(&mut self, hash: u64, key: Key<'_>) -> Option<Found<'_>> {
         let index = hash as usize & (self.bucket_count - 1);
         let bucket = self.buckets.get_mut(index)?;
-        let place = bucket.place(hash, key)?;
+        let mark = mark(hash);
+        let place = (0..WAYS).find(|&place| {
+            bucket.marks[place] == mark
+                && bucket.entries[place].as_ref().is_some_and(|entry| entry.is(hash, key))
+        })?;
         bucket.used |= 1 << place;
         let entry = bucket.entries[place].as_ref()?;
         let tallies = if entry.has_tallies() { self.tallies.get(&(index, place)) } else { None };
@@ -326,9 +320,13 @@ impl Table {
         let index = facts.hash as usize & (self.bucket_count - 1);
         let bucket = &mut self.buckets[index];
         let key = (facts.key_bits, facts.tag, question);
-        let place = bucket.place(facts.hash, key);
+        let (hash, mark) = (facts.hash, mark(facts.hash));
+        let place = (0..WAYS).find(|&place| {
+            bucket.marks[place] == mark
+                && bucket.entries[place].as_ref().is_some_and(|entry| entry.is(hash, key))
+        });
         let place = place.unwrap_or_else(|| bucket.victim(facts.stored));
-        bucket.marks[place] = mark(facts.hash);
+        bucket.marks[place] = mark;
         bucket.expires[place] = facts.expires as u16;
         bucket.used &= !(1 << place);
         let old = bucket.entries[place].replace(entry);

@@ -123,15 +123,8 @@ impl LocalData {
 
     /// The special-use name that a name is or is below.
     fn find(&self, name: &Name) -> Option<(Name, Kind)> {
-        let wire = name.as_wire();
-        let is_top = |top: &Vec<u8>| {
-            let start = wire.len().checked_sub(top.len());
-            // Mostly the length of the label differs.
-            start.is_some_and(|start| {
-                wire[start] == top[0] && wire[start..].eq_ignore_ascii_case(top)
-            })
-        };
-        if !self.tops.iter().any(is_top) {
+        let last = name.suffixes().take_while(|wire| wire.len() > 1).last()?;
+        if !self.tops.iter().any(|top| last.eq_ignore_ascii_case(top)) {
             return None;
         }
         name.suffixes().find_map(|suffix| {

@@ -105,14 +105,15 @@ fn tier(
 ) -> Option<(Tier, Via)> {
     let address = candidate.address;
     let tried = round.tried(address);
-    if tried.is_none() && servers.state(address).is_being_probed(now) {
+    let state = servers.state(address);
+    if tried.is_none() && state.is_being_probed(now) {
         return None;
     }
     let (udp, tcp) = tried.map_or((0, 0), |tried| (tried.udp, tried.tcp));
     if candidate.via != Via::Udp || force_tcp {
         let via = if candidate.via == Via::Udp { Via::Tcp } else { candidate.via.clone() };
         let tier = match tcp {
-            0 if servers.state(address).is_resting(now) => Tier::Resting,
+            0 if state.is_resting(now) => Tier::Resting,
             0 => Tier::Untried,
             1 => Tier::LastTcp,
             _ => return None,
@@ -128,7 +129,6 @@ fn tier(
     if tried.is_some_and(|tried| tried.useless > 0) || udp >= UDP_PER_ADDRESS_MAX {
         return tcp_left.then_some((Tier::LastTcp, Via::Tcp));
     }
-    let state = servers.state(address);
     if state.is_resting(now) {
         // One message shows whether it is back.
         return (udp == 0 && tcp == 0).then_some((Tier::Resting, Via::Udp));

@@ -38,12 +38,13 @@ impl Servers {
     /// Something happened with a server: the state to change. Others will be told.
     pub(super) fn note_event(&mut self, address: SocketAddr, now: Now) -> &mut ServerState {
         let room = self.news.len() < SERVER_STATES_MAX;
-        let slot = self.slot_mut(address);
+        let at = self.place(address);
+        let slot = &mut self.slots[at];
         slot.shared.at = now.unix.0;
         if room && !std::mem::replace(&mut slot.shared.is_news, true) {
             self.news.push_back((now.mono + SERVER_NEWS_AGE, address));
         }
-        &mut self.slot_mut(address).state
+        &mut self.slots[at].state
     }
 
     /// Learns what others know about a server that may be chosen.

@@ -66,7 +66,7 @@ pub(super) struct Slot {
 /// What is remembered about all servers.
 pub struct Servers {
     index: HashMap<SocketAddr, u32, Keyed>,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     hand: usize,
     pub families: Families,
     /// Servers that something new is known of, oldest news first.
@@ -161,13 +161,18 @@ impl Servers {
 
     /// The slot of a server, a fresh one if it has none.
     pub(super) fn slot_mut(&mut self, address: SocketAddr) -> &mut Slot {
+        let at = self.place(address);
+        &mut self.slots[at]
+    }
+
+    /// The place of that slot.
+    pub(super) fn place(&mut self, address: SocketAddr) -> usize {
         let at = match self.index.get(&address) {
             Some(at) => *at as usize,
             None => self.admit(address),
         };
-        let slot = &mut self.slots[at];
-        slot.used = true;
-        slot
+        self.slots[at].used = true;
+        at
     }
 
     /// The slot of a server if it has one.

@@ -43,10 +43,11 @@ pub fn open(options: &OpenOptions) -> Result<Box<dyn Kv>, StoreError> {
 
 impl Memory {
     fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.remove(key);
         self.version += 1;
         self.bytes += cost(key, value);
-        self.entries.insert(key.into(), value.into());
+        if let Some(old) = self.entries.insert(key.into(), value.into()) {
+            self.bytes -= cost(key, &old);
+        }
     }
 
     fn remove(&mut self, key: &[u8]) -> bool {
