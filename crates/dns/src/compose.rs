@@ -204,9 +204,10 @@ impl<'b> Composer<'b> {
         let start = self.out.len();
         let wire = owner.as_wire();
         // Most answers are about the name in the question.
-        let question = self.out.get(HEADER_BYTES..HEADER_BYTES + wire.len());
         let is_same = |question: &[u8]| question.eq_ignore_ascii_case(wire);
-        if wire.len() == self.question_name && question.is_some_and(is_same) {
+        if wire.len() == self.question_name
+            && self.out.get(HEADER_BYTES..HEADER_BYTES + wire.len()).is_some_and(is_same)
+        {
             self.out.extend_from_slice(&QUESTION_NAME);
             return Some(QUESTION_NAME);
         }
