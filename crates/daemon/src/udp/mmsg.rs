@@ -19,9 +19,6 @@ use crate::os::address::{address_of, socklen, write_address};
 const STRIDE: usize = DATAGRAM_BYTES_MAX + 64;
 /// Room for the message that carries a local address.
 const CONTROL_BYTES: usize = 64;
-/// Datagrams to ask for when few came the time before. Less than a batch, since each one asked for
-/// has to be prepared, which is most of the work when there is only one.
-const FEW: usize = 8;
 /// What an answer usually needs; a slot grows when it has to.
 const SLOT_BYTES: usize = 1472;
 
@@ -53,9 +50,10 @@ pub(crate) struct Inbox {
     vectors: Box<[libc::iovec]>,
     controls: Box<[Control]>,
     headers: Box<[libc::mmsghdr]>,
+    /// Datagrams of the last batch.
     received: usize,
-    /// How many to ask for: twice what came the time before.
-    asked: usize,
+    /// Whether the headers have room for a local address; `None` as long as they are empty.
+    with_local: Option<bool>,
 }
 
 impl Inbox {
@@ -70,7 +68,28 @@ impl Inbox {
             controls: vec![Control([0; CONTROL_BYTES]); BATCH].into_boxed_slice(),
             headers: vec![header; BATCH].into_boxed_slice(),
             received: 0,
-            asked: FEW,
+            with_local: None,
+        }
+    }
+
+    /// Points the header of a datagram to its parts.
+    fn prepare(&mut self, index: usize, with_local: bool) {
+        self.vectors[index] = libc::iovec {
+            iov_base: self.buffers[index * STRIDE..].as_mut_ptr().cast(),
+            iov_len: DATAGRAM_BYTES_MAX,
+        };
+        let header = &mut self.headers[index].msg_hdr;
+        header.msg_name = ptr::from_mut(&mut self.names[index]).cast();
+        header.msg_namelen = socklen(size_of::<libc::sockaddr_storage>());
+        header.msg_iov = &mut self.vectors[index];
+        header.msg_iovlen = 1;
+        header.msg_flags = 0;
+        if with_local {
+            header.msg_control = self.controls[index].0.as_mut_ptr().cast();
+            header.msg_controllen = CONTROL_BYTES as _;
+        } else {
+            header.msg_control = ptr::null_mut();
+            header.msg_controllen = 0;
         }
     }
 
@@ -81,26 +100,14 @@ impl Inbox {
         socket: BorrowedFd<'_>,
         with_local: bool,
     ) -> io::Result<usize> {
+        // The kernel has written into the headers of the last batch and into no others. One that was
+        // never used costs nothing here; with few datagrams at a time this is most of the work.
+        let is_new = self.with_local != Some(with_local);
+        let stale = if is_new { BATCH } else { self.received.min(BATCH) };
+        self.with_local = Some(with_local);
         self.received = 0;
-        let asked = self.asked.min(BATCH);
-        for index in 0..asked {
-            self.vectors[index] = libc::iovec {
-                iov_base: self.buffers[index * STRIDE..].as_mut_ptr().cast(),
-                iov_len: DATAGRAM_BYTES_MAX,
-            };
-            let header = &mut self.headers[index].msg_hdr;
-            header.msg_name = ptr::from_mut(&mut self.names[index]).cast();
-            header.msg_namelen = socklen(size_of::<libc::sockaddr_storage>());
-            header.msg_iov = &mut self.vectors[index];
-            header.msg_iovlen = 1;
-            header.msg_flags = 0;
-            if with_local {
-                header.msg_control = self.controls[index].0.as_mut_ptr().cast();
-                header.msg_controllen = CONTROL_BYTES as _;
-            } else {
-                header.msg_control = ptr::null_mut();
-                header.msg_controllen = 0;
-            }
+        for index in 0..stale {
+            self.prepare(index, with_local);
         }
         // SAFETY: each header points to a name, a vector, a buffer and ancillary room that live in
         // `self` and are at least as long as the header says; none of them moves or is looked at
@@ -109,13 +116,12 @@ impl Inbox {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                asked as _,
+                BATCH as _,
                 libc::MSG_DONTWAIT,
                 ptr::null_mut(),
             )
         };
         self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        self.asked = (2 * self.received).clamp(FEW, BATCH);
         Ok(self.received)
     }
 
