@@ -1,8 +1,8 @@
 //! Size and speed of lists of names: `cargo bench -p modules --bench names [names]`.
 //!
 //! Prints bytes a name and nanoseconds a look-up, the best of several rounds, for names that are in the
-//! list, below it, and elsewhere. The program has lists in large pages; the system's allocator uses them with
-//! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1`.
+//! list, below it, and elsewhere. With `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` the list is in large pages,
+//! which tells what waiting for address translations costs.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
