@@ -245,7 +245,7 @@ async fn work(
         return Ok(());
     }
     let ended = program.is_quitting();
-    collapse_around(&*program.worker());
+    collapse_around(&**program.worker());
     service.begin(program);
     if interactive {
         match console::is_on_terminal() && !options.quiet {
