@@ -1,7 +1,6 @@
 //! System calls without a safe wrapper, made safe one by one.
 
 pub(crate) mod address;
-pub(crate) mod pages;
 pub(crate) mod sandbox;
 pub(crate) mod shared;
 pub(crate) mod suspects;

@@ -23,7 +23,6 @@ use crate::host::{DaemonHost, serve_again, serve_inherited};
 use crate::limits::{DRAIN_LOOK, DRAIN_LOOKS_MAX, THREADS_END_TIME};
 use crate::listeners::Place as Endpoint;
 use crate::logging::{self, Level, log};
-use crate::os::pages::collapse_around;
 use crate::os::suspects::Suspects;
 use crate::program::Program;
 use crate::service::{Service, Setup};
@@ -245,7 +244,6 @@ async fn work(
         return Ok(());
     }
     let ended = program.is_quitting();
-    collapse_around(&**program.worker());
     service.begin(program);
     if interactive {
         match console::is_on_terminal() && !options.quiet {
