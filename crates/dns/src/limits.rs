@@ -32,6 +32,9 @@ pub const SIGNATURES_MAX: usize = 8;
 pub const DS_MAX: usize = 8;
 /// DS digests that may be computed in vain for one delegation.
 pub const DIGEST_MISMATCHES_MAX: usize = 4;
+/// Good signatures that are remembered, in 32 kilobytes: those of the SOA and of the proofs that all
+/// denials of a zone share, for the zones that are asked for much.
+pub const GOOD_SIGNATURES_MAX: usize = 2_048;
 /// NSEC or NSEC3 records looked at for one proof; the largest honest proof needs three.
 pub const DENIALS_MAX: usize = 8;
 /// NSEC3 iterations above which a zone counts as unsigned (RFC 9276 §3.2).

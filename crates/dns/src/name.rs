@@ -157,6 +157,9 @@ impl Name {
 
     /// Is this name `other` or below it?
     pub fn is_at_or_below(&self, other: &Name) -> bool {
+        if other.is_root() {
+            return true;
+        }
         let Some(start) = self.len().checked_sub(other.len()) else { return false };
         self.wire[start..].eq_ignore_ascii_case(&other.wire) && self.is_label_start(start)
     }

@@ -1,8 +1,8 @@
 //! Size and speed of lists of names: `cargo bench -p modules --bench names [names]`.
 //!
 //! Prints bytes a name and nanoseconds a look-up, the best of several rounds, for names that are in the
-//! list, below it, and elsewhere. With `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` the list is in large pages,
-//! which tells what waiting for address translations costs.
+//! list, below it, and elsewhere. Beside them what a single wait for memory takes here and now, in common
+//! pages and in as many octets as the list has: other users of the machine change it by half.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may panic")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
@@ -53,6 +53,28 @@ fn time(label: &str, set: &NameSet, names: &[Name], expected: bool) {
     println!("{label:<20} {least:7.1} ns");
 }
 
+/// One load after the other, each from where the one before said, all over so many octets.
+fn time_of_memory(octets: usize) {
+    let mut lines = vec![[0_usize; 16]; octets / 128];
+    // One cycle through all of them (Sattolo's shuffle).
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    let mut state = 1_u64;
+    for at in (1..order.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        order.swap(at, (state >> 33) as usize % at);
+    }
+    lines.iter_mut().zip(&order).for_each(|(line, next)| line[0] = *next);
+    let (mut at, mut least) = (0, f64::MAX);
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        for _ in 0..LOOKUPS {
+            at = lines[at][0];
+        }
+        least = least.min(start.elapsed().as_nanos() as f64 / LOOKUPS as f64);
+    }
+    println!("{:<20} {least:7.1} ns", if at < lines.len() { "a wait for memory" } else { "" });
+}
+
 fn main() {
     let count = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(1_000_000);
     let names: Vec<Name> = (0..count).map(name).collect();
@@ -70,6 +92,7 @@ fn main() {
     names.iter().for_each(|name| zone.push(name, [0; 4]).unwrap());
     let bytes = zone.finish().unwrap().bytes() as f64;
     println!("{:.1} bytes a name in a zone of policies", bytes / set.len() as f64);
+    time_of_memory(set.bytes());
     let step = (count / LOOKUPS).max(1);
     let listed: Vec<Name> = names.iter().step_by(step).take(LOOKUPS).cloned().collect();
     let below: Vec<Name> = listed.iter().map(|name| name.prepend(b"www").unwrap()).collect();

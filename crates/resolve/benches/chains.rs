@@ -44,7 +44,7 @@ pub(crate) fn store(now: u64) -> (Cache, Folder) {
 }
 
 /// A directory that goes with its owner.
-pub(crate) struct Folder(std::path::PathBuf);
+pub(crate) struct Folder(pub(crate) std::path::PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {

@@ -4,6 +4,7 @@
 //! between two counts is ours.
 
 mod chains;
+mod fill;
 mod world;
 
 use std::hint::black_box;
@@ -21,6 +22,7 @@ fn main() {
         Scenario { name: "resolve.hit.store", repeat: hit_store },
         Scenario { name: "resolve.miss.known-zone", repeat: miss_known_zone },
         Scenario { name: "resolve.miss.new-zone", repeat: miss_new_zone },
+        Scenario { name: "resolve.miss.many-zones", repeat: miss_many_zones },
         Scenario { name: "resolve.synthesis.nsec", repeat: |n| synthesis(chains::NSEC, false, n) },
         Scenario {
             name: "resolve.synthesis.nsec3",
@@ -75,6 +77,17 @@ fn miss_new_zone(repetitions: usize) {
         let wire = query(&name(&format!("www.n{number:06}.")));
         black_box(world.answer(black_box(&wire)));
     }
+}
+
+/// A new name in one of many unsigned zones that the store knows, below a trust anchor: one message.
+fn miss_many_zones(repetitions: usize) {
+    let (cache, _folder) = fill::store(START.unix.seconds());
+    let mut world = World::with(chains::settings(settings()), cache);
+    for number in 0..repetitions {
+        let wire = query(&fill::made_up(number));
+        black_box(world.answer(black_box(&wire)));
+    }
+    assert_eq!(world.resolver.counters().upstream_udp, repetitions as u64);
 }
 
 /// A name that does not exist and that nobody has asked for yet, denied by what the store has

@@ -18,7 +18,7 @@ use store::Cache;
 const STORE_BYTES: u64 = 64 << 20;
 /// The two servers there are: the root's, and that of everything below it.
 const ROOT: [u8; 4] = [198, 51, 100, 1];
-const SERVER: [u8; 4] = [192, 0, 2, 1];
+pub(crate) const SERVER: [u8; 4] = [192, 0, 2, 1];
 
 /// A resolver and the two servers it knows.
 pub(crate) struct World {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use dns::dnssec::GoodSignatures;
 use store::cache::Cache;
 
 use crate::chance::Chance;
@@ -28,6 +29,8 @@ pub struct Core {
     pub failures: Failures,
     /// What is known about the trust of zones.
     pub zones: KnownZones,
+    /// Signatures that were good.
+    pub(crate) signatures: GoodSignatures,
     /// What the denials of a turn share.
     pub(crate) shared_proof: SharedProof,
     pub chance: Chance,

@@ -10,7 +10,7 @@ use crate::action::{ExchangeId, Target, Via};
 use crate::flags::QueryFlags;
 use crate::reply::Reply;
 use crate::time::Mono;
-use crate::zone_cut::ZoneCut;
+use crate::zone_cut::{StoredDs, ZoneCut};
 
 /// Number of a query within its request; never used twice there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -187,6 +187,7 @@ pub struct KnownCut {
     pub name: Name,
     /// Its NS rdata.
     pub servers: Rdatas,
+    pub ds: StoredDs,
 }
 
 /// What came of a child query, as its parent is told.

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use dns::dnssec::GoodSignatures;
 use dns::{ExtendedErrorCode, Rcode};
 use hashbrown::HashMap;
 use slab::Slab;
@@ -129,6 +130,7 @@ impl Resolver {
                 sockets_scarce_until: Mono::default(),
                 failures: Failures::new(key),
                 zones: KnownZones::new(key),
+                signatures: GoodSignatures::new((key.0, key.1)),
                 shared_proof: SharedProof::default(),
                 chance,
                 counters: Counters::default(),

@@ -113,10 +113,12 @@ impl TrustAnchors {
 
     /// The same for a record: DS belongs to the parent's side of a cut.
     pub fn closest_for(&self, name: &Name, rtype: Rtype) -> Option<&Name> {
-        match name.parent() {
-            Some(parent) if rtype == Rtype::DS => self.closest(&parent),
-            _ => self.closest(name),
+        if rtype == Rtype::DS
+            && let Some(parent) = name.parent()
+        {
+            return self.closest(&parent);
         }
+        self.closest(name)
     }
 }
 

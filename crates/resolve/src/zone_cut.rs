@@ -22,6 +22,19 @@ pub enum Lookup {
     Done,
 }
 
+/// What the store said about the DS of a zone when its servers were looked up there, which is in the
+/// same place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StoredDs {
+    /// Nobody has looked, or there is more to it.
+    #[default]
+    Unknown,
+    /// Nothing.
+    Nothing,
+    /// The zone is not signed.
+    Insecure,
+}
+
 /// One name server of a zone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NameServer {
@@ -53,12 +66,14 @@ pub struct ZoneCut {
     /// The apex.
     pub name: Name,
     pub servers: Servers,
+    pub ds: StoredDs,
 }
 
 impl ZoneCut {
     /// A zone whose servers are not known yet.
     pub fn new(name: Name) -> ZoneCut {
-        ZoneCut { name, servers: Servers::Authoritative(Vec::new()) }
+        let servers = Servers::Authoritative(Vec::new());
+        ZoneCut { name, servers, ds: StoredDs::Unknown }
     }
 
     /// A zone that is served by forwarding targets.

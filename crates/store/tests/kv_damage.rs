@@ -3,6 +3,15 @@
 //!
 //! `KV_DAMAGE_SEEDS=10000 cargo test -p store --test kv_damage` runs more than the default;
 //! `KV_DAMAGE_FIRST=n` begins with another seed.
+//!
+//! With an address sanitizer in Rust and in LMDB:
+//!
+//! ```sh
+//! RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CC_x86_64_unknown_linux_gnu=clang \
+//! CFLAGS_x86_64_unknown_linux_gnu=-fsanitize=address \
+//! ASAN_OPTIONS=detect_stack_use_after_return=0:handle_segv=0:handle_sigbus=0:handle_abort=0:detect_leaks=0 \
+//!     cargo test -p store --target x86_64-unknown-linux-gnu --test kv_damage
+//! ```
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

@@ -195,7 +195,7 @@ pub fn verify_keys(
             KeysFault::NoMatch
         });
     }
-    verify_with(set, signatures, &set.owner, &entry_points, now, budget)
+    verify_with(set, signatures, (&set.owner, &entry_points), now, budget, None)
         .map(|verified| (all, verified))
         .map_err(KeysFault::Set)
 }
@@ -224,8 +224,15 @@ pub fn is_signed_by(set: &Rrset, signatures: &Rdatas, dnskey: &[u8], budget: &mu
         // Checked as of a moment within its dates.
         let when = rrsig.inception();
         rrsig.key_tag() == key.tag
-            && verify_with(set, signatures, &set.owner, std::slice::from_ref(&key), when, budget)
-                .is_ok()
+            && verify_with(
+                set,
+                signatures,
+                (&set.owner, std::slice::from_ref(&key)),
+                when,
+                budget,
+                None,
+            )
+            .is_ok()
     })
 }
 

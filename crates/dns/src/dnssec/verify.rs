@@ -2,6 +2,7 @@
 
 use super::Algorithm;
 use super::budget::Budget;
+use super::good::GoodSignatures;
 use super::keys::{KeySet, ZoneKey};
 use crate::canonical::{is_wildcard_expansion, signed_data};
 use crate::limits::{KEYS_PER_TAG_MAX, SIGNATURES_MAX};
@@ -54,16 +55,29 @@ pub fn verify_set(
     now: u32,
     budget: &mut Budget,
 ) -> Result<Verified, SetFault> {
-    verify_with(set, signatures, &keys.zone, &keys.keys, now, budget)
+    verify_with(set, signatures, (&keys.zone, &keys.keys), now, budget, None)
+}
+
+/// The same for somebody who remembers which signatures were good. They are paid for all the same, so
+/// that what is found does not depend on what others have asked before.
+pub fn verify_set_again(
+    set: &Rrset,
+    signatures: &Rdatas,
+    keys: &KeySet,
+    now: u32,
+    budget: &mut Budget,
+    good: &mut GoodSignatures,
+) -> Result<Verified, SetFault> {
+    verify_with(set, signatures, (&keys.zone, &keys.keys), now, budget, Some(good))
 }
 
 pub(super) fn verify_with(
     set: &Rrset,
     signatures: &Rdatas,
-    zone: &Name,
-    keys: &[ZoneKey],
+    (zone, keys): (&Name, &[ZoneKey]),
     now: u32,
     budget: &mut Budget,
+    good: Option<&mut GoodSignatures>,
 ) -> Result<Verified, SetFault> {
     let mut fault = SetFault::Missing;
     let mut data = Vec::new();
@@ -90,7 +104,13 @@ pub(super) fn verify_with(
             if signed_data(&rrsig, set, &mut data).is_err() {
                 continue;
             }
-            if public.verify(&data, rrsig.signature()).is_ok() {
+            let signature = rrsig.signature();
+            let mark = good.as_deref().map(|good| good.mark(key.rdata(), &data, signature));
+            let is_known = good.as_deref().zip(mark).is_some_and(|(good, mark)| good.has(mark));
+            if is_known || public.verify(&data, signature).is_ok() {
+                if let (Some(good), Some(mark)) = (good, mark) {
+                    good.keep(mark);
+                }
                 return Ok(verified(&rrsig, set, now));
             }
             fault = fault.max(SetFault::Mismatch);

@@ -3,7 +3,9 @@
 
 use crate::dnssec::denial::{prove_expansion, prove_no_data, prove_no_ds, prove_nxdomain};
 use crate::dnssec::keys::is_signed_by;
-use crate::dnssec::{Budget, KeySet, Voucher, verify_keys, verify_set};
+use crate::dnssec::{
+    Budget, GoodSignatures, KeySet, Voucher, verify_keys, verify_set, verify_set_again,
+};
 use crate::rdata::view::RrsigView;
 use crate::rrset::{Rdatas, Rrset};
 use crate::{Message, Name, Rtype, Section};
@@ -32,7 +34,7 @@ pub fn dnssec(data: &[u8]) {
         .flat_map(|set| set.rdatas.iter())
         .find_map(|rdata| RrsigView::new(rdata).map(|rrsig| rrsig.inception()))
         .unwrap_or_default();
-    let mut budget = BUDGET;
+    let (mut budget, mut good) = (BUDGET, GoodSignatures::new((1, 2)));
     for keys in sets.iter().filter(|set| set.rtype == Rtype::DNSKEY) {
         let signed = signatures(keys);
         let mut vouchers: Vec<Voucher> =
@@ -52,8 +54,13 @@ pub fn dnssec(data: &[u8]) {
             let backwards: Vec<&[u8]> = set.rdatas.iter().collect();
             let rdatas: Rdatas = backwards.into_iter().rev().collect();
             let turned = Rrset { rdatas, ..set.clone() };
-            let mut fresh = BUDGET;
+            fresh = BUDGET;
             assert_eq!(verify_set(&turned, &signed, &trusted, now, &mut fresh), outcome);
+            for _ in 0..2 {
+                let mut again = BUDGET;
+                let found = verify_set_again(set, &signed, &trusted, now, &mut again, &mut good);
+                assert_eq!((found, again), (outcome, fresh));
+            }
             if let Ok(verified) = outcome {
                 assert!(verified.ttl <= set.ttl);
             }

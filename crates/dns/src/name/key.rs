@@ -237,6 +237,14 @@ mod tests {
 
     proptest! {
         #[test]
+        fn labels_of_any_length_are_keyed_alike(
+            labels in prop::collection::vec(prop::collection::vec(1u8..255, 1..20), 0..6),
+        ) {
+            let name = labels.iter().fold(Name::root(), |name, label| name.prepend(label).unwrap());
+            prop_assert_eq!(NameKey::of(&name), NameKey::escaped(&name.wire));
+        }
+
+        #[test]
         fn keys_say_what_names_say(a in names(), b in names()) {
             let (key, other) = (NameKey::of(&a), NameKey::of(&b));
             prop_assert_eq!(key.cmp(&other), a.cmp(&b));

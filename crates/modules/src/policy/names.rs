@@ -3,25 +3,27 @@
 //! What a look-up costs is waiting for memory. The hash of a name says which bucket it is in, and nothing has
 //! to be read before that: a look-up asks for the buckets of all suffixes of the question that are as
 //! deep as some name of the list, and waits for them together. A tag of eight bits a name tells those apart
-//! that are not there. Buckets are filled to four fifths on average; what does not fit into its own lies
-//! in a compact table for the rest, some names in ten, and the bucket says so. A name costs its wire form,
-//! its value, and twelve bytes or so. A list is built once and never changed; another version
-//! replaces it as a whole.
+//! that are not there. Buckets are filled to three quarters on average, so that hardly any name has no room
+//! in its own; those few lie in a compact table for the rest, and eight bits of the bucket tell whether
+//! that is worth a look. A name costs its wire form, its value, and twelve bytes or so. A list is built once
+//! and never changed; another version replaces it as a whole.
 
 mod bucket;
 mod key;
+mod memory;
 mod rest;
 
 use dns::Name;
 
-use bucket::{Bucket, ENTRIES_BYTES};
-use key::LABELS_MAX;
+use bucket::{BUCKET_BYTES, Bucket, ENTRIES_BYTES};
 pub use key::{Key, Seed};
+use key::{LABELS_MAX, Suffix};
+use memory::Memory;
 use rest::Rest;
 
 /// Octets of entries for which there is a bucket: with less more memory is wasted, with more too many names
-/// do not fit.
-const FILL_BYTES: usize = ENTRIES_BYTES * 4 / 5;
+/// do not fit, and finding each of those takes two waits for memory more.
+const FILL_BYTES: usize = ENTRIES_BYTES * 3 / 4;
 /// Offsets are 32 bits wide.
 const ARENA_BYTES_MAX: usize = u32::MAX as usize - 1;
 
@@ -31,8 +33,8 @@ const ARENA_BYTES_MAX: usize = u32::MAX as usize - 1;
 #[error("too many names in one list")]
 pub struct TooManyNames;
 
-/// The first of some entries: length of the wire form, value, wire form. The value and the name, and
-/// the other entries.
+/// The first of some entries: length, value and octets of the wire form, without the root at its end. The
+/// value and the name, and the other entries.
 #[inline]
 fn entry<const V: usize>(entries: &[u8]) -> Option<([u8; V], &[u8], &[u8])> {
     let (length, rest) = entries.split_first()?;
@@ -42,10 +44,10 @@ fn entry<const V: usize>(entries: &[u8]) -> Option<([u8; V], &[u8], &[u8])> {
 }
 
 /// Names, each with a value of `V` bytes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NameTable<const V: usize> {
     /// By the upper bits of the hash. Empty if there are no names.
-    buckets: Box<[Bucket]>,
+    buckets: Memory,
     rest: Rest<V>,
     len: usize,
     /// Bit n: there is a name of n labels. Suffixes with other numbers cannot match.
@@ -56,13 +58,19 @@ pub struct NameTable<const V: usize> {
 type Depths = [u64; (LABELS_MAX + 1) / DEPTHS];
 const DEPTHS: usize = u64::BITS as usize;
 
+/// The bits below one.
+#[inline]
+fn depths_below(depths: u64, below: usize) -> u64 {
+    if below < DEPTHS { depths & ((1 << below) - 1) } else { depths }
+}
+
 /// A list of names.
 pub type NameSet = NameTable<0>;
 
 impl<const V: usize> Default for NameTable<V> {
     fn default() -> NameTable<V> {
         let depths = Depths::default();
-        NameTable { buckets: Box::default(), rest: Rest::default(), len: 0, depths }
+        NameTable { buckets: Memory::default(), rest: Rest::default(), len: 0, depths }
     }
 }
 
@@ -79,13 +87,12 @@ impl<const V: usize> NameTable<V> {
 
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.buckets.len() * size_of::<Bucket>() + self.rest.bytes()
+        self.buckets.len() + self.rest.bytes()
     }
 
     /// The value of exactly this name.
     pub fn get(&self, key: &Key) -> Option<[u8; V]> {
-        let (wire, hash) = key.suffix(key.labels());
-        self.find(wire, hash)
+        self.find(key.suffix(key.labels()))
     }
 
     /// The value of the longest name in the table that the key is at or below.
@@ -99,30 +106,34 @@ impl<const V: usize> NameTable<V> {
     }
 
     /// Looks at the suffixes of less than so many labels, the longest first.
+    #[inline]
     fn get_above(&self, key: &Key, labels: usize) -> Option<[u8; V]> {
         // Few names have more than 63 labels: two small words instead of a large one.
-        (0..self.depths.len()).rev().find_map(|half| self.get_in_half(key, half, labels))
+        let [few, many] = self.depths;
+        let deep = match labels.checked_sub(DEPTHS) {
+            Some(below @ 1..) => self.get_of_depths(key, DEPTHS, depths_below(many, below)),
+            _ => None,
+        };
+        deep.or_else(|| self.get_of_depths(key, 0, depths_below(few, labels)))
     }
 
-    fn get_in_half(&self, key: &Key, half: usize, labels: usize) -> Option<[u8; V]> {
-        let first = half * DEPTHS;
-        let below = labels.saturating_sub(first);
-        let mut depths = self.depths[half];
-        if below < DEPTHS {
-            depths &= (1 << below) - 1;
-        }
-        // All buckets first: the processor waits for them together.
-        let mut candidates = 0_u64;
+    /// Looks at the suffixes with as many labels more than `first` as there are bits set.
+    #[inline]
+    fn get_of_depths(&self, key: &Key, first: usize, mut depths: u64) -> Option<[u8; V]> {
+        let (suffixes, buckets) = (key.suffixes(), self.buckets());
+        // All buckets first, and both lines of each: the processor waits for them together.
+        let (mut candidates, mut lines) = (0_u64, 0_u8);
         while depths != 0 {
             let depth = depths.trailing_zeros();
             depths &= depths - 1;
-            let hash = key.suffix(first + depth as usize).1;
-            let may_have = self.bucket(hash).is_some_and(|bucket| bucket.may_have(hash));
-            candidates |= u64::from(may_have) << depth;
+            let hash = suffixes.of(first + depth as usize).hash;
+            let bucket = NameTable::<V>::bucket(buckets, hash)?;
+            candidates |= u64::from(bucket.may_have(hash)) << depth;
+            lines |= bucket.other_line();
         }
+        std::hint::black_box(lines);
         while let Some(depth) = candidates.checked_ilog2() {
-            let (wire, hash) = key.suffix(first + depth as usize);
-            let found = self.find(wire, hash);
+            let found = self.find(suffixes.of(first + depth as usize));
             if found.is_some() {
                 return found;
             }
@@ -138,14 +149,20 @@ impl<const V: usize> NameTable<V> {
     }
 
     #[inline]
-    fn bucket(&self, hash: u64) -> Option<&Bucket> {
-        self.buckets.get(NameTable::<V>::place(hash, self.buckets.len()))
+    fn buckets(&self) -> &[[u8; BUCKET_BYTES]] {
+        self.buckets.as_chunks().0
     }
 
-    fn find(&self, wire: &[u8], hash: u64) -> Option<[u8; V]> {
-        let bucket = self.bucket(hash)?;
+    #[inline]
+    fn bucket(buckets: &[[u8; BUCKET_BYTES]], hash: u64) -> Option<Bucket<'_>> {
+        buckets.get(NameTable::<V>::place(hash, buckets.len())).map(Bucket)
+    }
+
+    #[inline]
+    fn find(&self, Suffix { wire, hash }: Suffix<'_>) -> Option<[u8; V]> {
+        let bucket = NameTable::<V>::bucket(self.buckets(), hash)?;
         let found = bucket.find(wire, hash);
-        if found.is_some() || !bucket.is_full() {
+        if found.is_some() || !bucket.may_lack(hash) {
             return found;
         }
         self.rest.find(wire, hash)
@@ -174,10 +191,11 @@ impl<const V: usize> NameTableBuilder<V> {
             return Err(TooManyNames);
         }
         let key = Key::new(self.seed, name);
-        self.arena.push(key.wire().len() as u8);
+        let Suffix { wire, hash } = key.suffix(key.labels());
+        self.arena.push(wire.len() as u8);
         self.arena.extend_from_slice(&value);
-        self.arena.extend_from_slice(key.wire());
-        self.entries.push((key.suffix(key.labels()).1, start as u32));
+        self.arena.extend_from_slice(wire);
+        self.entries.push((hash, start as u32));
         self.depths[key.labels() / DEPTHS] |= 1 << (key.labels() % DEPTHS);
         Ok(())
     }
@@ -197,23 +215,29 @@ impl<const V: usize> NameTableBuilder<V> {
         let name = |start: u32| self.entry(start).get(1 + V..).unwrap_or_default();
         entries.dedup_by(|other, first| other.0 == first.0 && name(other.1) == name(first.1));
         let len = entries.len();
-        let bytes: usize = entries.iter().map(|(_, start)| self.entry(*start).len()).sum();
-        let mut buckets = vec![Bucket::default(); bytes.div_ceil(FILL_BYTES)];
-        // Hashes rise, and so do places. What stays does not fit.
-        let (mut place, mut used) = (0, 0);
-        entries.retain(|(hash, start)| {
-            let entry = self.entry(*start);
-            let at = NameTable::<V>::place(*hash, buckets.len());
-            if at != place {
-                (place, used) = (at, 0);
-            }
-            let has_room = buckets.get_mut(at).is_some_and(|to| to.add(*hash, entry, used));
-            used += entry.len();
-            !has_room
-        });
-        let rest = entries.iter().map(|(hash, start)| (*hash, self.entry(*start)));
-        let rest = Rest::new(entries.len(), rest)?;
-        Ok(NameTable { buckets: buckets.into(), rest, len, depths: self.depths })
+        // Without the octet of the length.
+        let octets = |start: u32| self.entry(start).get(1..).unwrap_or_default();
+        let bytes: usize = entries.iter().map(|(_, start)| octets(*start).len()).sum();
+        let count = bytes.div_ceil(FILL_BYTES).max(usize::from(len > 0));
+        let mut memory = Memory::new(count * BUCKET_BYTES);
+        let buckets = memory.as_chunks_mut().0;
+        let place = |hash: u64| NameTable::<V>::place(hash, count);
+        let mut others = Vec::new();
+        // Hashes rise, and so do places: the names of a bucket follow each other.
+        for names in entries.chunk_by_mut(|one, next| place(one.0) == place(next.0)) {
+            let Some(bucket) = names.first().and_then(|(hash, _)| buckets.get_mut(place(*hash)))
+            else {
+                continue;
+            };
+            // The short ones first: more of them fit. Equal ones stay in their order.
+            names.sort_unstable_by_key(|(hash, start)| (octets(*start).len(), *hash, *start));
+            let lack = names.iter().filter(|(hash, at)| !bucket::add(bucket, *hash, octets(*at)));
+            others.extend(lack);
+        }
+        others.sort_unstable();
+        let rest = others.iter().map(|(hash, start)| (*hash, self.entry(*start)));
+        let rest = Rest::new(others.len(), rest)?;
+        Ok(NameTable { buckets: memory, rest, len, depths: self.depths })
     }
 }
 
@@ -333,7 +357,7 @@ mod tests {
         }
         let table = builder.finish().expect("room");
         assert_eq!(table.len(), expected.len());
-        assert!(table.buckets.iter().any(Bucket::is_full));
+        assert!(table.buckets().iter().any(|bucket| Bucket(bucket).is_full()));
         for n in 0..40_000_u32 {
             let asked = name(&text(n)).prepend(b"a").expect("short enough");
             let mut above = Some(asked.clone());
@@ -344,6 +368,47 @@ mod tests {
                 above = name.parent();
             }
             assert_eq!(table.get_at_or_above(&Key::new(SEED, &asked)), wanted, "{asked}");
+        }
+    }
+
+    /// Few labels, so that names are often equal, below one another, or missing in between.
+    #[test]
+    fn as_a_plain_list_has_it() {
+        let mut state = 1_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        let mut some_name = |labels_max: u64| {
+            let labels =
+                (0..random(labels_max + 1)).map(|_| ["a", "B", "cc", "*"][random(4) as usize]);
+            let text: String = labels.flat_map(|label| [label, "."]).collect();
+            name(if text.is_empty() { "." } else { &text })
+        };
+        for round in 0_u64..300 {
+            let mut builder = NameTableBuilder::<1>::new((round, !round));
+            let mut list: Vec<(Name, [u8; 1])> = Vec::new();
+            for value in 0..(round % 60) as u8 {
+                let name = some_name(1 + round % 6);
+                builder.push(&name, [value]).expect("few names");
+                if list.iter().all(|(listed, _)| *listed != name) {
+                    list.push((name, [value]));
+                }
+            }
+            let table = builder.finish().expect("few names");
+            assert_eq!(table.len(), list.len());
+            let value = |name: &Name| Some(list.iter().find(|(listed, _)| listed == name)?.1);
+            for _ in 0..200 {
+                let asked = some_name(8);
+                let key = Key::new((round, !round), &asked);
+                let above: Vec<Name> =
+                    std::iter::successors(asked.parent(), |name| name.parent()).collect();
+                let strictly_above = above.iter().find_map(value);
+                assert_eq!(table.get(&key), value(&asked), "{asked} in {list:?}");
+                assert_eq!(table.get_strictly_above(&key), strictly_above, "{asked} in {list:?}");
+                let expected = value(&asked).or(strictly_above);
+                assert_eq!(table.get_at_or_above(&key), expected, "{asked} in {list:?}");
+            }
         }
     }
 

@@ -462,12 +462,13 @@ impl Resolver {
 
     /// A request has no interest in a round any more.
     fn leave_round(&mut self, now: Now, id: RequestId, key: &RoundKey, gave_up: bool) {
-        let Some(shared) = self.rounds.get_mut(key) else { return };
+        // Nearly always it is the only one.
+        let Some(mut shared) = self.rounds.remove(key) else { return };
         if shared.leader != id {
             shared.followers.retain(|follower| *follower != id);
+            self.rounds.insert(key.clone(), shared);
             return;
         }
-        let Some(shared) = self.rounds.remove(key) else { return };
         for follower in shared.followers {
             let Some(mut request) = self.take(follower) else { continue };
             request.following = None;

@@ -15,6 +15,8 @@ use crate::time::{Mono, Now};
 
 /// How long what was read from the store is good enough.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// How long it is good enough that there was no entry: nobody tells more often.
+const LOOK_AGAIN_AFTER: Duration = SERVER_NEWS_AGE;
 /// An entry that says the same as what is stored is written anew after this, so that it does not
 /// grow too old to be believed.
 const WRITE_AGAIN_AFTER: u64 = 10 * 60 * 1000;
@@ -49,14 +51,16 @@ impl Servers {
 
     /// Learns what others know about a server that may be chosen.
     pub fn learn(&mut self, cache: &mut Cache, now: Now, address: SocketAddr) {
-        let is_fresh =
-            |read: Option<Mono>| read.is_some_and(|at| now.mono.since(at) < READ_AGAIN_AFTER);
-        if self.known_slot_mut(address).is_some_and(|slot| is_fresh(slot.shared.read)) {
+        let is_fresh = |shared: &Shared| {
+            let age = if shared.stored.is_some() { READ_AGAIN_AFTER } else { LOOK_AGAIN_AFTER };
+            shared.read.is_some_and(|at| now.mono.since(at) < age)
+        };
+        if self.known_slot_mut(address).is_some_and(|slot| is_fresh(&slot.shared)) {
             return;
         }
         // Whoever is only mentioned takes up no room.
         let Some(entry) = cache.peek_server(now.unix.0, address) else {
-            return self.forget_removed(address);
+            return self.note_absence(now, address);
         };
         let slot = self.slot_mut(address);
         slot.shared.read = Some(now.mono);
@@ -68,12 +72,13 @@ impl Servers {
 
     /// There is no entry for it in the store. If there was one, somebody has cleared the store, and
     /// with it what was known about servers.
-    fn forget_removed(&mut self, address: SocketAddr) {
+    fn note_absence(&mut self, now: Now, address: SocketAddr) {
         let Some(slot) = self.known_slot_mut(address) else { return };
         if slot.shared.stored.is_some() {
             slot.state = ServerState::default();
             slot.shared = Shared { is_news: slot.shared.is_news, ..Shared::default() };
         }
+        slot.shared.read = Some(now.mono);
     }
 
     /// Is it time to tell others something?

@@ -4,6 +4,7 @@
 //! not makes room. Strangers choose which addresses get in, so the hash is keyed.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -55,6 +56,24 @@ impl ServerState {
     }
 }
 
+/// An address as a key, hashed in one or two pieces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Address(SocketAddr);
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.0 {
+            SocketAddr::V4(v4) => {
+                state.write_u64(u64::from(v4.ip().to_bits()) << 16 | u64::from(v4.port()));
+            }
+            SocketAddr::V6(v6) => {
+                state.write_u128(v6.ip().to_bits());
+                state.write_u64(u64::from(v6.scope_id()) << 16 | u64::from(v6.port()));
+            }
+        }
+    }
+}
+
 pub(super) struct Slot {
     address: SocketAddr,
     pub(super) state: ServerState,
@@ -65,7 +84,7 @@ pub(super) struct Slot {
 
 /// What is remembered about all servers.
 pub struct Servers {
-    index: HashMap<SocketAddr, u32, Keyed>,
+    index: HashMap<Address, u32, Keyed>,
     pub(super) slots: Vec<Slot>,
     hand: usize,
     pub families: Families,
@@ -97,7 +116,7 @@ impl Servers {
     /// What is known about a server.
     pub fn state(&self, address: SocketAddr) -> ServerState {
         self.index
-            .get(&address)
+            .get(&Address(address))
             .and_then(|slot| self.slots.get(*slot as usize))
             .map_or_else(ServerState::default, |slot| slot.state)
     }
@@ -167,7 +186,7 @@ impl Servers {
 
     /// The place of that slot.
     pub(super) fn place(&mut self, address: SocketAddr) -> usize {
-        let at = match self.index.get(&address) {
+        let at = match self.index.get(&Address(address)) {
             Some(at) => *at as usize,
             None => self.admit(address),
         };
@@ -177,7 +196,7 @@ impl Servers {
 
     /// The slot of a server if it has one.
     pub(super) fn known_slot_mut(&mut self, address: SocketAddr) -> Option<&mut Slot> {
-        self.index.get(&address).and_then(|at| self.slots.get_mut(*at as usize))
+        self.index.get(&Address(address)).and_then(|at| self.slots.get_mut(*at as usize))
     }
 
     fn admit(&mut self, address: SocketAddr) -> usize {
@@ -194,10 +213,10 @@ impl Servers {
             let at = self.hand;
             self.hand = (self.hand + 1) % SERVER_STATES_MAX;
             let old = std::mem::replace(&mut self.slots[at], fresh);
-            self.index.remove(&old.address);
+            self.index.remove(&Address(old.address));
             at
         };
-        self.index.insert(address, at as u32);
+        self.index.insert(Address(address), at as u32);
         at
     }
 }

@@ -56,7 +56,7 @@ pub(crate) const TTL_MAX: u32 = (1 << 27) - 1;
 
 /// Kinds of entries.
 pub(crate) const KIND_RECORDS: u8 = 0;
-const KIND_NO_DATA: u8 = 1;
+pub(crate) const KIND_NO_DATA: u8 = 1;
 const KIND_NX_DOMAIN: u8 = 2;
 /// Says in an apex slot that records of a chain of NSEC or NSEC3 are kept.
 pub(crate) const KIND_CHAIN: u8 = 3;

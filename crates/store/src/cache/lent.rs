@@ -7,7 +7,7 @@ use dns::rrset::RdataIter;
 use dns::{Class, Name, NameKey, Rdatas, Rrset, Rtype};
 
 use super::denial::Chains;
-use super::entry::{Entry, Head, KIND_CHAIN, KIND_RECORDS, SignedSet, take_part};
+use super::entry::{Entry, Head, KIND_CHAIN, KIND_NO_DATA, KIND_RECORDS, SignedSet, take_part};
 use super::key::{self, Slot};
 use super::rank::Rank;
 use super::{ApexHit, Cache, Hit, NX, apex_parts, find_in_apex};
@@ -46,6 +46,12 @@ impl<'a> Lent<'a> {
         Some(Hit { body, rank, ttl_left: self.ttl_left, life: ttl })
     }
 
+    /// Is it the absence of a type without any proof?
+    pub fn is_bare_no_data(&self) -> bool {
+        self.head.kind == KIND_NO_DATA
+            && Head::split(self.bytes).is_some_and(|(_, proofs)| proofs.is_empty())
+    }
+
     /// The records, if it is not an absence.
     pub fn records(&self) -> Option<Records<'a>> {
         if self.head.kind != KIND_RECORDS {
@@ -80,7 +86,12 @@ impl<'a> Records<'a> {
 
     /// The first record's data.
     pub fn first(&self) -> Option<&'a [u8]> {
-        self.lone.or_else(|| RdataIter::new(self.rdatas).next())
+        self.iter().next()
+    }
+
+    /// The records' data.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.lone.into_iter().chain(RdataIter::new(self.rdatas))
     }
 
     /// A copy of the records' data.

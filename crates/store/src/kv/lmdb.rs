@@ -359,7 +359,7 @@ impl Lmdb {
 impl Base for Lmdb {
     fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let found = self.read(|environment, pages, root| {
-            let find = || tree::find(pages, root, key);
+            let find = || tree::find(pages, root, key, &environment.near);
             self.look_up(environment, pages, (Search::At, key), find)
         });
         found.map(|(_, value)| value)
@@ -368,13 +368,14 @@ impl Base for Lmdb {
     fn get_or_neighbour(&self, key: &[u8], shared: usize) -> Result<&[u8], bool> {
         let mut may_be = true;
         let found = self.read(|environment, pages, root| {
-            let find = || match tree::find_or_neighbour(pages, root, key, shared)? {
-                Ok(node) => Ok(Some(node)),
-                Err(neighbour) => {
-                    may_be = neighbour;
-                    Ok(None)
-                }
-            };
+            let find =
+                || match tree::find_or_neighbour(pages, root, key, shared, &environment.near)? {
+                    Ok(node) => Ok(Some(node)),
+                    Err(neighbour) => {
+                        may_be = neighbour;
+                        Ok(None)
+                    }
+                };
             self.look_up(environment, pages, (Search::At, key), find)
         });
         found.map(|(_, value)| value).ok_or(may_be)
@@ -388,12 +389,7 @@ impl Base for Lmdb {
         };
         self.read(|environment, pages, root| {
             let find = || {
-                let mut cursor = tree::Cursor::seek(pages, root, key)?;
-                let here = cursor.here().transpose()?;
-                let node = match here {
-                    Some(node) if inclusive && node.key == key => Some(node),
-                    _ => cursor.previous()?,
-                };
+                let node = tree::last_up_to(pages, root, key, inclusive, &environment.near)?;
                 // A damaged branch may lead to a place where other keys are.
                 if node.is_some_and(|node| node.key > key) {
                     return Err(Damage("keys are out of order"));

@@ -130,6 +130,31 @@ fn one_good_signature_is_enough_and_the_most_telling_fault_counts() {
 }
 
 #[test]
+fn good_signatures_are_remembered_and_nothing_else() {
+    let mut good = GoodSignatures::new((1, 2));
+    let mut check = |set: &Rrset, fields: &Fields, seeds: &[u8], at| {
+        let (signed, mut budget) = (signatures(set, std::slice::from_ref(fields)), plenty());
+        let found = verify_set_again(set, &signed, &keys(seeds), at, &mut budget, &mut good);
+        (found.map(|verified| verified.ttl), 1000 - budget.operations, 1000 - budget.failures)
+    };
+    for _ in 0..2 {
+        assert_eq!(check(&www(), &by(1), &[1], NOW), (Ok(1000), 1, 0));
+        // Time goes on, for what is known as well.
+        assert_eq!(check(&www(), &by(1), &[1], NOW + 999), (Ok(1), 1, 0));
+        assert_eq!(check(&www(), &by(1), &[1], NOW + 1001), (Err(SetFault::Expired), 0, 0));
+        // A key that has gone vouches for nothing any more.
+        assert_eq!(check(&www(), &by(1), &[2], NOW), (Err(SetFault::NoKey), 0, 0));
+        let garbled = Fields { garbled: true, ..by(1) };
+        assert_eq!(check(&www(), &garbled, &[1], NOW), (Err(SetFault::Mismatch), 1, 1));
+    }
+    let other = set("www.example.", Rtype::A, &[&[192, 0, 2, 1], &[192, 0, 2, 3]]);
+    let signed = signatures(&www(), &[by(1)]);
+    let budget = &mut plenty();
+    let fault = verify_set_again(&other, &signed, &keys(&[1]), NOW, budget, &mut good);
+    assert_eq!(fault.unwrap_err(), SetFault::Mismatch);
+}
+
+#[test]
 fn names_in_capitals_are_signed_in_small_letters() {
     let upper = set("WWW.Example.", Rtype::CNAME, &[b"\x04HOST\x07eXample\x00"]);
     let lower = set("www.example.", Rtype::CNAME, &[b"\x04host\x07example\x00"]);

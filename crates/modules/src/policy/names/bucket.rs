@@ -1,31 +1,22 @@
 //! Two neighbouring cache lines with the entries of a few names, all that most look-ups touch.
+//!
+//! The first octet tells which names may be lacking; seven tags follow, one for each name that is here and 0
+//! where there is none; then a word with the ends of their entries; then the entries, one behind the other.
 
-use super::entry;
-
-/// Names of a bucket, at most: one octet of its head each, but for the first.
+/// Octets of a bucket.
+pub(super) const BUCKET_BYTES: usize = 128;
+/// Names of a bucket, at most.
 const NAMES_MAX: usize = 7;
+/// Where entries begin.
+const ENTRIES: usize = 16;
 /// Octets for entries.
-pub(super) const ENTRIES_BYTES: usize = 120;
-/// In the first octet of the head: some names that belong here did not fit.
-const IS_FULL: u64 = 1;
-/// One in each octet for a name.
+pub(super) const ENTRIES_BYTES: usize = BUCKET_BYTES - ENTRIES;
+/// One in each octet of a tag.
 const ONES: u64 = 0x0101_0101_0101_0100;
 
 /// Entries of names whose hashes lie in one range.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(128))]
-pub(super) struct Bucket {
-    /// Whether it is full, and a tag for each name, 0 where there is none.
-    head: u64,
-    /// One behind the other.
-    entries: [u8; ENTRIES_BYTES],
-}
-
-impl Default for Bucket {
-    fn default() -> Bucket {
-        Bucket { head: 0, entries: [0; ENTRIES_BYTES] }
-    }
-}
+pub(super) struct Bucket<'m>(pub(super) &'m [u8; BUCKET_BYTES]);
 
 /// The tag of a name: never 0.
 #[inline]
@@ -33,60 +24,90 @@ fn tag(hash: u64) -> u64 {
     (hash & 0xff).max(1)
 }
 
-impl Bucket {
-    /// Adds a name behind `used` octets of others; false if there is no room. No name follows one that
-    /// had none, so that of equal names the first one is found.
-    pub(super) fn add(&mut self, hash: u64, entry: &[u8], used: usize) -> bool {
-        let names = (1..=NAMES_MAX).find(|name| self.head >> (8 * name) & 0xff == 0);
-        let room = self.entries.get_mut(used..used + entry.len());
-        match (names, room) {
-            (Some(name), Some(room)) if self.head & IS_FULL == 0 => {
-                room.copy_from_slice(entry);
-                self.head |= tag(hash) << (8 * name);
-                true
-            }
-            _ => {
-                self.head |= IS_FULL;
-                false
-            }
-        }
+/// The bit in the first octet for a name that is lacking, by bits of the hash that neither its place nor its
+/// tag comes from.
+#[inline]
+fn lacking(hash: u64) -> u64 {
+    1 << (hash >> 40 & 7)
+}
+
+/// Adds the entry of a name to a bucket, its value and its octets; false if there is no room. There is none
+/// for an equal one after that either, so of equal names the first one is found.
+pub(super) fn add(bucket: &mut [u8; BUCKET_BYTES], hash: u64, entry: &[u8]) -> bool {
+    let (head, entries) = bucket.split_at_mut(ENTRIES);
+    let (tags, ends) = head.split_at_mut(ENTRIES / 2);
+    let free = (1..=NAMES_MAX).find(|name| tags[*name] == 0);
+    let place = free.map(|name| (name, usize::from(ends[name - 1])));
+    if let Some((name, start)) = place
+        && let Some(room) = entries.get_mut(start..start + entry.len())
+    {
+        room.copy_from_slice(entry);
+        tags[name] = tag(hash) as u8;
+        ends[name] = (start + entry.len()) as u8;
+        return true;
+    }
+    tags[0] |= lacking(hash) as u8;
+    false
+}
+
+impl Bucket<'_> {
+    #[inline]
+    fn tags(self) -> u64 {
+        let tags = self.0.first_chunk::<8>();
+        u64::from_le_bytes(tags.copied().unwrap_or_default())
+    }
+
+    /// Where a name begins, and where it ends.
+    #[inline]
+    fn bounds(self, name: u32) -> (usize, usize) {
+        let ends = self.0[..ENTRIES].last_chunk::<8>();
+        // Octet 0 is 0: the first name begins there.
+        let bounds = u64::from_le_bytes(ends.copied().unwrap_or_default()) >> (8 * (name - 1));
+        (ENTRIES + (bounds & 0xff) as usize, ENTRIES + (bounds >> 8 & 0xff) as usize)
+    }
+
+    /// Something of the other cache line, so that it comes from memory with the first.
+    #[inline]
+    pub(super) fn other_line(self) -> u8 {
+        self.0[BUCKET_BYTES / 2 + 8]
     }
 
     /// May the name be here, or among those that did not fit? No branches: several of these wait for
-    /// memory together, and so does the other half of the bucket.
+    /// memory together.
     #[inline]
-    pub(super) fn may_have(&self, hash: u64) -> bool {
-        std::hint::black_box(self.entries[ENTRIES_BYTES / 2 + 8]);
-        (self.matches(hash) | self.head & IS_FULL) != 0
+    pub(super) fn may_have(self, hash: u64) -> bool {
+        (self.matches(hash) | self.tags() & lacking(hash)) != 0
     }
 
     /// The upper bit of each octet whose tag is that of the name, and perhaps of more.
     #[inline]
-    fn matches(&self, hash: u64) -> u64 {
-        let differ = self.head ^ (ONES * tag(hash));
+    fn matches(self, hash: u64) -> u64 {
+        let differ = self.tags() ^ (ONES * tag(hash));
         differ.wrapping_sub(ONES) & !differ & (ONES << 7)
     }
 
+    /// May the name be one that did not fit?
+    #[inline]
+    pub(super) fn may_lack(self, hash: u64) -> bool {
+        self.tags() & lacking(hash) != 0
+    }
+
     /// Did some name not fit?
-    pub(super) fn is_full(&self) -> bool {
-        self.head & IS_FULL != 0
+    #[cfg(test)]
+    pub(super) fn is_full(self) -> bool {
+        self.0[0] != 0
     }
 
     /// The value of a name.
     #[inline]
-    pub(super) fn find<const V: usize>(&self, wire: &[u8], hash: u64) -> Option<[u8; V]> {
+    pub(super) fn find<const V: usize>(self, wire: &[u8], hash: u64) -> Option<[u8; V]> {
         let mut matches = self.matches(hash);
-        let (mut entries, mut at) = (&self.entries[..], 1);
         while matches != 0 {
-            let name = matches.trailing_zeros() / 8;
+            let (start, end) = self.bounds(matches.trailing_zeros() / 8);
             matches &= matches - 1;
-            while at < name {
-                entries = entry::<V>(entries)?.2;
-                at += 1;
-            }
-            let (value, found, _) = entry::<V>(entries)?;
+            let (value, found) = self.0.get(start..end)?.split_first_chunk::<V>()?;
             if found == wire {
-                return Some(value);
+                return Some(*value);
             }
         }
         None

@@ -102,7 +102,8 @@ impl<const V: usize> Rest<V> {
         (range / RANGES_PER_LINE, range % RANGES_PER_LINE)
     }
 
-    /// The value of a name.
+    /// The value of a name. Seldom called.
+    #[cold]
     pub(super) fn find(&self, wire: &[u8], hash: u64) -> Option<[u8; V]> {
         let (line, range) = self.range(hash);
         let line = self.lines.get(line)?;

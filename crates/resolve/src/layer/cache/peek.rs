@@ -12,6 +12,7 @@ use super::shared_proof::SharedProof;
 use super::synthesis::{self, Question};
 use crate::query::{KnownCut, Outcome};
 use crate::reply::{Reply, Source};
+use crate::zone_cut::StoredDs;
 
 /// What the store says about the current query. If that is nothing, the zone cuts that were passed, up
 /// to the first one that can be asked about the name, are noted down for whoever has to ask.
@@ -83,7 +84,7 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
         if let Some(servers) = ns.and_then(|ns| ns.rdatas())
             && let Ok(name) = Name::from_wire(wire)
         {
-            cuts.push(KnownCut { name, servers });
+            cuts.push(KnownCut { name, servers, ds: stored_ds(&apex) });
             // Whoever is asked here knows more than what is kept about the zones above.
             if !(is_start && rtype == Rtype::DS) {
                 break;
@@ -163,6 +164,17 @@ pub(super) fn is_synthesizable(ctx: &mut QueryContext<'_>, name: &Name, rtype: R
         }
     }
     false
+}
+
+/// What the store says about the DS of a zone.
+fn stored_ds(apex: &Apex<'_>) -> StoredDs {
+    match apex.find(Rtype::DS) {
+        None => StoredDs::Nothing,
+        Some(lent) if lent.rank().is_insecure() => StoredDs::Insecure,
+        // The proof went with a referral.
+        Some(lent) if lent.rank().is_secure() && lent.is_bare_no_data() => StoredDs::Insecure,
+        Some(_) => StoredDs::Unknown,
+    }
 }
 
 /// Is it more than what came with a referral? That answers nobody, the SOA is missing.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use dns::{Name, NameKey, Rdatas, Rtype};
 use smallvec::SmallVec;
 use store::cache::entry::Body;
+use store::cache::lent::Records;
 
 use super::super::QueryContext;
 use crate::flags::QueryFlags;
@@ -13,7 +14,7 @@ use crate::limits::SERVERS_MAX;
 use crate::query::{KnownCut, Purpose};
 use crate::root_hints;
 use crate::settings::{Forward, ForwardKind};
-use crate::zone_cut::{Lookup, NameServer, Servers, ZoneCut};
+use crate::zone_cut::{Lookup, NameServer, Servers, StoredDs, ZoneCut};
 
 /// Servers whose addresses are looked up in the store for one zone at first; the others only if
 /// these are of no use (NRDelegation: a thousand servers must not cost a thousand look-ups).
@@ -95,7 +96,7 @@ fn names(servers: &Rdatas) -> Vec<Name> {
 
 /// The first of some zone cuts below the root that can be asked.
 fn usable(ctx: &mut QueryContext<'_>, found: &[KnownCut]) -> Option<ZoneCut> {
-    for KnownCut { name, servers } in found {
+    for KnownCut { name, servers, ds } in found {
         if name.is_root() {
             break;
         }
@@ -104,7 +105,7 @@ fn usable(ctx: &mut QueryContext<'_>, found: &[KnownCut]) -> Option<ZoneCut> {
         ctx.core.chance.sample(&mut servers, SERVERS_MAX);
         servers.truncate(SERVERS_MAX);
         let mut cut = ZoneCut::new(name.clone());
-        cut.servers = Servers::Authoritative(servers);
+        (cut.servers, cut.ds) = (Servers::Authoritative(servers), *ds);
         fill_from_cache(ctx, &mut cut, SERVERS_LOOKED_UP);
         if is_usable(ctx, &cut) {
             return Some(cut);
@@ -118,7 +119,8 @@ fn known_cuts(ctx: &mut QueryContext<'_>) -> Vec<KnownCut> {
     let mut found = Vec::new();
     ctx.core.cache.walk(ctx.now.unix.seconds(), &ctx.query.name, 0, |at, hit| {
         if let Some(Body::Records { rdatas, .. }) = hit.ns.map(|hit| hit.body) {
-            found.push(KnownCut { name: at.clone(), servers: rdatas });
+            let ds = StoredDs::Unknown;
+            found.push(KnownCut { name: at.clone(), servers: rdatas, ds });
         }
         true
     });
@@ -203,18 +205,18 @@ pub(super) fn fill_from_cache(ctx: &mut QueryContext<'_>, cut: &mut ZoneCut, ser
                 continue;
             }
             let Some(lent) = reader.find(&key, rtype) else { continue };
-            let known = lent.records().map(|records| records.rdatas());
+            let before = addresses.len();
+            let records = lent.records();
+            addresses.extend(records.iter().flat_map(Records::iter).filter_map(address));
             // What was cut off while it was read is not what was vouched for.
             if !reader.is_intact() {
+                addresses.truncate(before);
                 continue;
             }
-            *lookup = Lookup::Done;
-            if let Some(rdatas) = known.flatten() {
-                if !lent.rank().is_auth() {
-                    *lookup = Lookup::Glue;
-                }
-                addresses.extend(rdatas.iter().filter_map(address));
-            }
+            *lookup = match records {
+                Some(_) if !lent.rank().is_auth() => Lookup::Glue,
+                _ => Lookup::Done,
+            };
         }
         if !addresses.is_empty() {
             found += 1;

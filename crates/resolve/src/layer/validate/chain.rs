@@ -22,6 +22,7 @@ use crate::limits::{
 use crate::query::{Outcome, Purpose, Query};
 use crate::reply::Reply;
 use crate::trace;
+use crate::zone_cut::StoredDs;
 
 /// What a zone's parent, or an anchor, says about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -124,11 +125,18 @@ impl Chain {
 pub(super) fn delegation(ctx: &mut QueryContext<'_>, zone: &Name) -> Result<Delegation, Pending> {
     let anchors = ctx.core.settings.trust_anchors.clone();
     let Some(anchor) = anchors.closest(zone) else { return Ok(Delegation::Insecure) };
-    if let Some(known) = known(ctx, zone) {
+    if let Some(known) = remembered(ctx, anchor, zone) {
         return Ok(known);
     }
+    if has_no_stored_ds(ctx, zone) && is_below_insecure(ctx, anchor, zone) {
+        ctx.request.chain.set_delegation(zone, Delegation::Insecure);
+        return Ok(Delegation::Insecure);
+    }
+    if let Some(stored) = stored(ctx, zone) {
+        return Ok(stored);
+    }
     for cut in cuts_between(ctx, anchor, zone) {
-        match known(ctx, &cut) {
+        match remembered(ctx, anchor, &cut).or_else(|| stored(ctx, &cut)) {
             Some(Delegation::Vouched(_) | Delegation::NotACut) => {}
             Some(Delegation::Insecure) => {
                 ctx.request.chain.set_delegation(zone, Delegation::Insecure);
@@ -176,14 +184,16 @@ pub(super) fn is_supported(ctx: &mut QueryContext<'_>, vouchers: &[Voucher]) -> 
     supported
 }
 
-/// What anchors, this request or the store say about the delegation of a zone.
-fn known(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
+/// What anchors, this request or the ones before it say about the delegation of a zone at or below
+/// `anchor`, its closest one.
+fn remembered(ctx: &mut QueryContext<'_>, anchor: &Name, zone: &Name) -> Option<Delegation> {
     // What could not be had a moment ago is not asked for again, be there an anchor or not.
     if let Some(broken @ Delegation::Broken(_)) = ctx.request.chain.delegation(zone) {
         return Some(broken.clone());
     }
-    let anchors = &ctx.core.settings.trust_anchors;
-    if let Some(vouchers) = anchors.vouchers(zone) {
+    if anchor == zone
+        && let Some(vouchers) = ctx.core.settings.trust_anchors.vouchers(zone)
+    {
         // Who configures an anchor wants validation. As upstream, one that cannot be used is no
         // reason to go without; DS in a chain are another matter (RFC 4035 §5.2).
         if !vouchers.iter().any(Voucher::is_supported) {
@@ -191,17 +201,41 @@ fn known(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
         }
         return Some(Delegation::Vouched(vouchers.clone()));
     }
-    if anchors.closest(zone).is_none() {
-        return Some(Delegation::Insecure);
-    }
     if let Some(known) = ctx.request.chain.delegation(zone) {
         return Some(known.clone());
     }
-    let now = ctx.now.unix.seconds();
-    if let Some(known) = ctx.core.known_zones().delegation(now, zone) {
-        ctx.request.chain.set_delegation(zone, known.clone());
-        return Some(known);
+    let cut = ctx.query.cut.as_ref();
+    if cut.is_some_and(|cut| cut.ds == StoredDs::Insecure && cut.name == *zone) {
+        return Some(Delegation::Insecure);
     }
+    let now = ctx.now.unix.seconds();
+    let known = ctx.core.known_zones().delegation(now, zone)?;
+    ctx.request.chain.set_delegation(zone, known.clone());
+    Some(known)
+}
+
+/// Is it likely that the store says nothing about the DS of a zone?
+fn has_no_stored_ds(ctx: &QueryContext<'_>, zone: &Name) -> bool {
+    let cut = ctx.query.cut.as_ref();
+    cut.is_some_and(|cut| cut.ds == StoredDs::Nothing && cut.name == *zone)
+}
+
+/// Is it remembered for each name from an anchor downwards what it is, down to one that is not signed?
+/// Zones below that have no DS, and most unsigned zones are right below it.
+fn is_below_insecure(ctx: &mut QueryContext<'_>, anchor: &Name, zone: &Name) -> bool {
+    for depth in anchor.label_count() + 1..zone.label_count() {
+        match remembered(ctx, anchor, &zone.suffix(depth)) {
+            Some(Delegation::Vouched(_) | Delegation::NotACut) => {}
+            Some(Delegation::Insecure) => return true,
+            Some(Delegation::Broken(_)) | None => return false,
+        }
+    }
+    false
+}
+
+/// What the store says about the delegation of a zone.
+fn stored(ctx: &mut QueryContext<'_>, zone: &Name) -> Option<Delegation> {
+    let now = ctx.now.unix.seconds();
     let hit = ctx.core.cache.peek(now, zone, Rtype::DS)?;
     let ttl = hit.ttl_left;
     let delegation = match hit.body {
@@ -287,7 +321,7 @@ fn ask(ctx: &mut QueryContext<'_>, zone: &Name, rtype: Rtype) -> Result<Verdict,
     if let Some(cut) = cut {
         let mut cut = cut.clone();
         if rtype == Rtype::DNSKEY && !cut.is_forward() {
-            cut.name = zone.clone();
+            (cut.name, cut.ds) = (zone.clone(), StoredDs::Unknown);
         }
         child.cut = Some(cut);
         child.flags |= QueryFlags::NO_MINIMIZE;

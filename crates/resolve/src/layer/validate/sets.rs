@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dns::canonical::is_wildcard_expansion;
 use dns::dnssec::{
-    Budget, KeySet, KeysFault, SetFault, Verified, Voucher, verify_keys, verify_set,
+    Budget, KeySet, KeysFault, SetFault, Verified, Voucher, verify_keys, verify_set_again,
 };
 use dns::rdata::view::RrsigView;
 use dns::{Name, Rtype};
@@ -223,8 +223,12 @@ pub(super) fn verify(
             return Ok(None);
         }
         Basis::Unsignable => return Ok(None),
-        Basis::Keys(keys) => verify_set(&signed.set, &signed.signatures, keys, now, budget)
-            .map_err(|fault| Stop::Bogus(set_verdict(fault))),
+        Basis::Keys(keys) => {
+            let (set, signatures, good) =
+                (&signed.set, &signed.signatures, &mut ctx.core.signatures);
+            verify_set_again(set, signatures, keys, now, budget, good)
+                .map_err(|fault| Stop::Bogus(set_verdict(fault)))
+        }
         Basis::Vouchers(vouchers) => {
             let found = verify_keys(&signed.set, &signed.signatures, vouchers, now, budget);
             found

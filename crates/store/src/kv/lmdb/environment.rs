@@ -23,6 +23,7 @@ use super::memo::Memo;
 use super::opening::map_bytes;
 use super::page::Damage;
 use super::snapshot::{Map, Snapshot};
+use super::tree::Near;
 use crate::kv::{Distrust, StoreError};
 use crate::limits::READERS_MAX;
 
@@ -54,6 +55,7 @@ pub(super) struct Abandoned {
 pub(super) struct Environment {
     pub(super) snapshot: OnceCell<Snapshot>,
     pub(super) memo: RefCell<Memo>,
+    pub(super) near: Near,
     pub(super) data_guard: Option<Guard>,
     pub(super) lock_guard: Option<Guard>,
     pub(super) database: Database<'static, Bytes, Bytes>,
@@ -140,6 +142,7 @@ impl Environment {
         Ok(Environment {
             snapshot: OnceCell::new(),
             memo: RefCell::default(),
+            near: Near::default(),
             data_guard: Guard::of_trees(map.start.as_ptr() as usize, map.len),
             lock_guard: lock_map.and_then(|(start, len)| Guard::new(start, len)),
             locks: lock_map.and_then(|(start, len)| LockTable::at(start, len)),

@@ -221,7 +221,8 @@ impl<'m> Pages<'m> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page<'m> {
     bytes: &'m [u8],
-    len: usize,
+    /// Where its nodes begin.
+    places: &'m [[u8; 2]],
     leaf: bool,
 }
 
@@ -240,7 +241,8 @@ impl<'m> Page<'m> {
         {
             return Err(Damage("a page of the tree is not one"));
         }
-        Ok(Page { bytes, len: (lower - PAGE_HEADER) / 2, leaf: kind == LEAF })
+        let places = bytes.get(PAGE_HEADER..lower).ok_or(CUT_OFF)?.as_chunks().0;
+        Ok(Page { bytes, places, leaf: kind == LEAF })
     }
 
     /// Whether the nodes fill the page from its end up to the free space, each at a place of its
@@ -249,11 +251,10 @@ impl<'m> Page<'m> {
     /// places in the list and by nothing else.
     pub(super) fn check_nodes(&self) -> Result<(), Damage> {
         const UNPACKED: Damage = Damage("nodes overlap or leave gaps");
-        let list = self.bytes.get(PAGE_HEADER..PAGE_HEADER + 2 * self.len).ok_or(CUT_OFF)?;
         // Places are even, so one bit stands for two bytes.
         let mut begins = [0u64; PAGE_BYTES_MAX / 128];
         let mut odd = 0;
-        for place in list.as_chunks().0 {
+        for place in self.places {
             let at = usize::from(u16::from_ne_bytes(*place));
             *begins.get_mut(at / 128).ok_or(UNPACKED)? |= 1 << (at / 2 % 64);
             odd |= at & 1;
@@ -276,7 +277,7 @@ impl<'m> Page<'m> {
             at += (NODE_HEADER + key + data).next_multiple_of(2);
             seen += 1;
         }
-        let whole = odd == 0 && at == self.bytes.len() && seen == self.len;
+        let whole = odd == 0 && at == self.bytes.len() && seen == self.places.len();
         if whole { Ok(()) } else { Err(UNPACKED) }
     }
 
@@ -287,17 +288,15 @@ impl<'m> Page<'m> {
     /// Number of nodes.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.places.len()
     }
 
     /// Where the node `index` begins.
     #[inline]
     fn offset(&self, index: usize) -> Result<usize, Damage> {
-        if index >= self.len {
-            return Err(Damage("a page has fewer nodes than needed"));
-        }
-        let at = u16_at(self.bytes, PAGE_HEADER + 2 * index)? as usize;
-        if at < PAGE_HEADER + 2 * self.len {
+        let place = self.places.get(index).ok_or(Damage("a page has fewer nodes than needed"))?;
+        let at = usize::from(u16::from_ne_bytes(*place));
+        if at < PAGE_HEADER + 2 * self.places.len() {
             return Err(Damage("a node overlaps the list of nodes"));
         }
         Ok(at)
@@ -306,11 +305,11 @@ impl<'m> Page<'m> {
     /// The key of the node `index`.
     #[inline]
     pub(super) fn key(&self, index: usize) -> Result<&'m [u8], Damage> {
-        let at = self.offset(index)?;
-        let len = u16_at(self.bytes, at + 6)? as usize;
-        self.bytes
-            .get(at + NODE_HEADER..at + NODE_HEADER + len)
-            .ok_or(Damage("a key leaves its page"))
+        let node = self.bytes.get(self.offset(index)?..).unwrap_or_default();
+        let (header, rest) = node.split_first_chunk::<NODE_HEADER>().ok_or(CUT_OFF)?;
+        let [.., low, high] = *header;
+        let len = usize::from(u16::from_ne_bytes([low, high]));
+        rest.get(..len).ok_or(Damage("a key leaves its page"))
     }
 
     /// The node `index` of a leaf.

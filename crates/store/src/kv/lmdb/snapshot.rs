@@ -14,6 +14,10 @@ use super::page::{Damage, META_BYTES, META_TRANSACTION, Meta, Pages, WORD, read_
 /// its meta page: some microseconds, unless the process is stopped in between.
 const TRANSACTIONS_AHEAD_MAX: u64 = 1 << 20;
 
+/// What is in use of a meta page, in the pieces in which it is copied: single bytes would be eight times
+/// as many.
+type MetaWords = [usize; META_BYTES / WORD];
+
 /// Retries of the copy of a meta page that another process was just replacing.
 const META_TRIES_MAX: usize = 64;
 
@@ -54,6 +58,7 @@ impl Environment {
     pub(super) fn end_snapshot(&mut self) {
         self.snapshot.take();
         self.memo.get_mut().forget();
+        self.near.forget();
     }
 
     fn begin(&self) -> Result<Snapshot, Trouble> {
@@ -98,7 +103,7 @@ impl Environment {
         // SAFETY: the page lies in the map, as was just checked, and `at` is aligned.
         let (page, number) = unsafe {
             let page = self.map.start.as_ptr().add(at);
-            (page.cast::<[u8; META_BYTES]>(), page.add(META_TRANSACTION).cast::<usize>())
+            (page.cast::<MetaWords>(), page.add(META_TRANSACTION).cast::<usize>())
         };
         for _ in 0..META_TRIES_MAX {
             // SAFETY: both pointers are valid for reads and the second is aligned. Another
@@ -111,7 +116,11 @@ impl Environment {
                 (before, copy, number.read_volatile())
             };
             if before == after {
-                return Ok(copy);
+                let mut bytes = [0; META_BYTES];
+                for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(copy) {
+                    *bytes = word.to_ne_bytes();
+                }
+                return Ok(bytes);
             }
         }
         Err(Damage("a meta page does not come to rest"))

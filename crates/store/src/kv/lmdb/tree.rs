@@ -1,29 +1,89 @@
 //! Searching LMDB's trees without trusting their pages: the reads of the cache.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use super::page::{Damage, NO_PAGE, Node, Page, Pages};
 use crate::limits::TREE_DEPTH_MAX;
+
+/// The leaf of a snapshot that was looked at last. What is looked for next is often beside it: names and
+/// the zone and the servers of the zone that they are in.
+#[derive(Debug)]
+pub(super) struct Near(Cell<u64>);
+
+impl Default for Near {
+    fn default() -> Near {
+        Near(Cell::new(NO_PAGE))
+    }
+}
+
+impl Near {
+    /// The snapshot ends, and its pages become others.
+    pub(super) fn forget(&self) {
+        self.0.set(NO_PAGE);
+    }
+}
 
 /// The node with exactly this key.
 pub(super) fn find<'m>(
     pages: Pages<'m>,
     root: u64,
     key: &[u8],
+    near: &Near,
 ) -> Result<Option<Node<'m>>, Damage> {
+    let Some(page) = leaf(pages, root, key, near)? else { return Ok(None) };
+    let (at, exact) = lower_bound(&page, 0, key)?;
+    if exact { page.node(at).map(Some) } else { Ok(None) }
+}
+
+/// The node with the greatest key that is `key` or, unless `inclusive`, below it.
+pub(super) fn last_up_to<'m>(
+    pages: Pages<'m>,
+    root: u64,
+    key: &[u8],
+    inclusive: bool,
+    near: &Near,
+) -> Result<Option<Node<'m>>, Damage> {
+    let Some(page) = leaf(pages, root, key, near)? else { return Ok(None) };
+    match lower_bound(&page, 0, key)? {
+        (at, true) if inclusive => page.node(at).map(Some),
+        (0, _) => Cursor::seek(pages, root, key)?.previous(),
+        (at, _) => page.node(at - 1).map(Some),
+    }
+}
+
+/// The leaf where a key is, if it is in the tree.
+fn leaf<'m>(
+    pages: Pages<'m>,
+    root: u64,
+    key: &[u8],
+    near: &Near,
+) -> Result<Option<Page<'m>>, Damage> {
     if root == NO_PAGE {
         return Ok(None);
+    }
+    if near.0.get() != NO_PAGE {
+        let page = pages.page(near.0.get())?;
+        if spans(&page, key)? {
+            return Ok(Some(page));
+        }
     }
     let mut number = root;
     for _ in 0..TREE_DEPTH_MAX {
         let page = pages.page(number)?;
         if page.is_leaf() {
-            let (at, exact) = lower_bound(&page, 0, key)?;
-            return if exact { page.node(at).map(Some) } else { Ok(None) };
+            near.0.set(number);
+            return Ok(Some(page));
         }
         number = page.child(branch_index(&page, key)?)?;
     }
     Err(TOO_DEEP)
+}
+
+/// Is a key between the first and the last of a leaf, so that it is there or nowhere?
+fn spans(page: &Page<'_>, key: &[u8]) -> Result<bool, Damage> {
+    let Some(last) = page.len().checked_sub(1) else { return Ok(false) };
+    Ok(compare(page.key(0)?, key).is_le() && compare(key, page.key(last)?).is_le())
 }
 
 /// The node with exactly this key; without one, whether there may be another node whose key begins
@@ -34,28 +94,18 @@ pub(super) fn find_or_neighbour<'m>(
     root: u64,
     key: &[u8],
     shared: usize,
+    near: &Near,
 ) -> Result<Result<Node<'m>, bool>, Damage> {
-    if root == NO_PAGE {
-        return Ok(Err(false));
+    let Some(page) = leaf(pages, root, key, near)? else { return Ok(Err(false)) };
+    let (at, exact) = lower_bound(&page, 0, key)?;
+    if exact {
+        return page.node(at).map(Ok);
     }
-    let mut number = root;
-    for _ in 0..TREE_DEPTH_MAX {
-        let page = pages.page(number)?;
-        if page.is_leaf() {
-            let (at, exact) = lower_bound(&page, 0, key)?;
-            if exact {
-                return page.node(at).map(Ok);
-            }
-            let prefix = key.get(..shared).unwrap_or(key);
-            let is_inside = at > 0 && at < page.len();
-            let may_be = !is_inside
-                || page.key(at - 1)?.starts_with(prefix)
-                || page.key(at)?.starts_with(prefix);
-            return Ok(Err(may_be));
-        }
-        number = page.child(branch_index(&page, key)?)?;
-    }
-    Err(TOO_DEEP)
+    let prefix = key.get(..shared).unwrap_or(key);
+    let is_inside = at > 0 && at < page.len();
+    let may_be =
+        !is_inside || page.key(at - 1)?.starts_with(prefix) || page.key(at)?.starts_with(prefix);
+    Ok(Err(may_be))
 }
 
 /// The data under exactly this key, in a file that is not mapped and not trusted: every node of
@@ -136,12 +186,6 @@ impl<'m> Cursor<'m> {
             cursor.push(page, at)?;
             number = page.child(at)?;
         }
-    }
-
-    /// The node exactly here, if the place is not past the end of a page.
-    pub(super) fn here(&self) -> Option<Result<Node<'m>, Damage>> {
-        let (page, at) = self.top()?;
-        (at < page.len()).then(|| page.node(at))
     }
 
     /// The node here; the one after it when the place is past the end of a page.
@@ -237,7 +281,7 @@ pub(super) fn lower_bound(
     let (mut low, mut high) = (low, page.len().max(low));
     while low < high {
         let middle = low + (high - low) / 2;
-        match page.key(middle)?.cmp(key) {
+        match compare(page.key(middle)?, key) {
             Ordering::Less => low = middle + 1,
             Ordering::Equal => return Ok((middle, true)),
             Ordering::Greater => high = middle,
@@ -246,4 +290,35 @@ pub(super) fn lower_bound(
     Ok((low, false))
 }
 
+/// The order of two keys. Most are some twenty bytes long and differ in the first half of them, so that
+/// a call for each pair would cost more than comparing eight bytes at a time.
+#[inline]
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let mut at = 0;
+    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+        if a != b {
+            return u64::from_be_bytes(*a).cmp(&u64::from_be_bytes(*b));
+        }
+        at += a.len();
+    }
+    a.get(at..).cmp(&b.get(at..))
+}
+
 const TOO_DEEP: Damage = Damage("the tree is too deep");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn keys_are_ordered_as_bytes_are(
+            shared in proptest::collection::vec(0u8..3, 0..20),
+            a in proptest::collection::vec(0u8..3, 0..20),
+            b in proptest::collection::vec(0u8..3, 0..20),
+        ) {
+            let (a, b) = ([&shared[..], &a].concat(), [&shared[..], &b].concat());
+            proptest::prop_assert_eq!(compare(&a, &b), a.cmp(&b));
+        }
+    }
+}
