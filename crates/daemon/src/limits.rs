@@ -61,6 +61,17 @@ pub(crate) const PORT_MIN: u16 = 1024;
 /// Events taken from the upstream sockets in one turn.
 pub(crate) const UPSTREAM_EVENTS: usize = 64;
 
+/// Looks at an upstream's socket in the course of other work, before it is watched.
+pub(crate) const UPSTREAM_LOOKS: u8 = 2;
+/// For each reply that was there already, so many further exchanges are looked at: a look in vain costs
+/// a sixth of what a reply that is there saves.
+pub(crate) const UPSTREAM_LOOK_GAIN: u8 = 4;
+/// The most exchanges that are looked at in vain before all are watched at once again.
+pub(crate) const UPSTREAM_LOOK_CREDIT_MAX: u8 = 64;
+/// One of so many exchanges is looked at although there was nothing the last times: upstreams may have
+/// come nearer.
+pub(crate) const UPSTREAM_LOOK_EVERY: u8 = 64;
+
 /// Datagrams read from one upstream socket in one turn: a flood of forged replies to one port
 /// does not stop the others.
 pub(crate) const REPLIES_PER_SOCKET: usize = 8;

@@ -53,6 +53,7 @@ impl Program {
         let engine = Tasks::default();
         engine.spawn(alarm::ring(host.worker.clone()));
         engine.spawn(upstream::udp::receive(host.worker.clone()));
+        engine.spawn(upstream::udp::look(host.worker.clone()));
         Program {
             host,
             interpreter,

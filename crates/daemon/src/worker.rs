@@ -461,6 +461,28 @@ impl Worker {
         any
     }
 
+    /// Takes the replies that have come although nobody waits for them yet. Returns whether there is
+    /// more to look at.
+    pub(crate) fn handle_unwatched(self: &Rc<Self>) -> bool {
+        let mut buffers = self.buffers.borrow_mut();
+        let mut ids = std::mem::take(&mut buffers.ready);
+        self.upstream.udp.unwatched(&mut ids);
+        let now = self.now();
+        let mut core = self.core.borrow_mut();
+        for id in &ids {
+            self.take_replies(&mut core, now, *id, &mut buffers.reply);
+        }
+        let (more, lost) = self.upstream.udp.looked(&ids);
+        for id in lost {
+            self.upstream.udp.close(id);
+            let fault = Err(ExchangeFault::NoSocket);
+            self.guard("exchange without a socket", || core.handle_reply(now, id, fault));
+        }
+        self.end_turn(core, &mut buffers, now);
+        buffers.ready = ids;
+        more
+    }
+
     fn take_replies(
         &self,
         core: &mut Resolver,
