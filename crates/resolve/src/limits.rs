@@ -124,6 +124,12 @@ pub const REQUEST_HASH_BLOCKS_MAX: u32 = 600;
 /// SHA-1 blocks hashed for one look at a chain of NSEC3 that is kept: three names with fifty
 /// iterations, or a name of any depth in a zone that follows RFC 9276 §3.1.
 pub const SYNTHESIS_HASH_BLOCKS_MAX: u32 = 160;
+/// Ranges of names between records of one zone's chain that are kept in the form that denies names: some
+/// 200 octets each.
+pub const DENIED_RANGES_MAX: usize = 2_048;
+/// Denials by what the store says, without a write between them, after which ranges are kept: where
+/// somebody writes all the time, keeping them is in vain.
+pub const DENIALS_BEFORE_RANGES: u32 = 32;
 /// Bogus replies for one request before nobody else is asked: a forger must not make a request
 /// visit every server of every zone.
 pub const BOGUS_REPLIES_MAX: u8 = 8;

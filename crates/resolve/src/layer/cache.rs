@@ -6,6 +6,7 @@
 //! (RFC 8198) and what denials of one zone share in [`shared_proof`], keeping in [`stash`].
 
 mod peek;
+mod ranges;
 mod shared_proof;
 mod stash;
 mod synthesis;

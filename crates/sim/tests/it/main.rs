@@ -3,6 +3,7 @@
 
 mod amplification;
 mod cuts;
+mod floods;
 mod gates;
 mod odd_names;
 mod rolls;

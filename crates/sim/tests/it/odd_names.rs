@@ -205,7 +205,7 @@ fn run(seed: u64) -> (Vec<String>, u64, u64) {
 
 /// What the resolver says without asking anybody, to each question in a turn of its own or to all in
 /// one: what a turn remembers of proofs must not show.
-fn at_once(
+pub(crate) fn at_once(
     driver: &mut Driver<Network>,
     questions: &[Question],
     in_one_turn: bool,

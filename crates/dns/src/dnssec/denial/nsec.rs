@@ -10,12 +10,66 @@ use crate::rdata::view::NsecView;
 use crate::rrset::Rrset;
 use crate::rtype::Rtype;
 
-/// One NSEC: a name that exists, its types, and the next name that exists. Names are keys, since all
-/// that is done with them is comparing.
+/// One NSEC: a name that exists, its types, and the next name that exists.
 pub struct Nsec<'a> {
+    ends: Ends,
+    view: NsecView<'a>,
+}
+
+/// Two names that exist, and none between them. Names are keys, since all that is done with them is
+/// comparing.
+#[derive(Debug)]
+struct Ends {
     owner: NameKey,
     next: NameKey,
-    view: NsecView<'a>,
+}
+
+/// What an NSEC says about names between its ends, without the record.
+#[derive(Debug)]
+pub struct NsecRange {
+    ends: Ends,
+    /// Is what lies below the owner no matter of this record?
+    is_cut: bool,
+}
+
+impl Ends {
+    /// Does `name` lie strictly between owner and next name, in a zone where the last NSEC points
+    /// back to the apex?
+    fn covers(&self, name: &NameKey) -> bool {
+        let above_owner = *name > self.owner;
+        if self.owner < self.next {
+            above_owner && *name < self.next
+        } else {
+            // The last NSEC of the zone; `next` is the apex.
+            above_owner
+        }
+    }
+
+    fn denies(&self, name: &NameKey, is_cut: impl FnOnce() -> bool) -> bool {
+        self.covers(name) && !self.next.is_below(name) && !(name.is_below(&self.owner) && is_cut())
+    }
+
+    fn closest_encloser<'n>(&self, name: &'n NameKey) -> &'n [u8] {
+        let (one, other) = (name.common_ancestor(&self.owner), name.common_ancestor(&self.next));
+        if one.len() > other.len() { one } else { other }
+    }
+}
+
+impl NsecRange {
+    /// See [`Nsec::denies`].
+    pub fn denies(&self, name: &NameKey) -> bool {
+        self.ends.denies(name, || self.is_cut)
+    }
+
+    /// See [`Nsec::closest_encloser`].
+    pub fn closest_encloser<'n>(&self, name: &'n NameKey) -> &'n [u8] {
+        self.ends.closest_encloser(name)
+    }
+
+    /// Where it begins.
+    pub fn owner(&self) -> &NameKey {
+        &self.ends.owner
+    }
 }
 
 impl<'a> Nsec<'a> {
@@ -32,7 +86,13 @@ impl<'a> Nsec<'a> {
         let view = NsecView::new(rdata)?;
         let next = view.next_key();
         let is_inside = owner.as_bytes().starts_with(zone) && next.as_bytes().starts_with(zone);
-        is_inside.then_some(Nsec { owner, next, view })
+        is_inside.then_some(Nsec { ends: Ends { owner, next }, view })
+    }
+
+    /// What it says about names between its ends, to be kept without the record.
+    pub fn into_range(self) -> NsecRange {
+        let is_cut = self.is_cut();
+        NsecRange { ends: self.ends, is_cut }
     }
 
     /// Is it of the parent's side of a delegation?
@@ -43,41 +103,36 @@ impl<'a> Nsec<'a> {
     /// Does `name` lie strictly between owner and next name, in a zone where the last NSEC points
     /// back to the apex?
     pub fn covers(&self, name: &NameKey) -> bool {
-        let above_owner = *name > self.owner;
-        if self.owner < self.next {
-            above_owner && *name < self.next
-        } else {
-            // The last NSEC of the zone; `next` is the apex.
-            above_owner
-        }
+        self.ends.covers(name)
+    }
+
+    /// Other rules apply below a delegation or a DNAME (RFC 6840 §4.1).
+    fn is_cut(&self) -> bool {
+        self.is_delegation() || self.view.has_type(Rtype::DNAME)
     }
 
     /// Does it show that `name` has no records? Not so below a delegation or a DNAME, where other
     /// rules apply (RFC 6840 §4.1), and not if `name` is an empty non-terminal.
     pub fn denies(&self, name: &NameKey) -> bool {
-        self.covers(name)
-            && !self.next.is_below(name)
-            && !(name.is_below(&self.owner)
-                && (self.is_delegation() || self.view.has_type(Rtype::DNAME)))
+        self.ends.denies(name, || self.is_cut())
     }
 
     /// Is `name` an empty non-terminal, with the next name below it?
     pub fn shows_empty(&self, name: &NameKey) -> bool {
-        self.covers(name) && self.next.is_below(name)
+        self.covers(name) && self.ends.next.is_below(name)
     }
 
     /// The closest encloser of a name that this NSEC denies, as a key: the name shares it with one
     /// of the two existing names.
     pub fn closest_encloser<'n>(&self, name: &'n NameKey) -> &'n [u8] {
-        let (one, other) = (name.common_ancestor(&self.owner), name.common_ancestor(&self.next));
-        if one.len() > other.len() { one } else { other }
+        self.ends.closest_encloser(name)
     }
 
     /// May it say that its owner has no `rtype`? The parent's side speaks about DS only, the
     /// child's apex about everything else (RFC 6840 §4.4).
     pub fn lacks(&self, rtype: Rtype) -> bool {
         let right_side = if rtype == Rtype::DS {
-            !self.view.has_type(Rtype::SOA) || self.owner.is_root()
+            !self.view.has_type(Rtype::SOA) || self.ends.owner.is_root()
         } else {
             !self.is_delegation()
         };
@@ -106,7 +161,7 @@ impl<'a> Nsecs<'a> {
     }
 
     fn at(&self, name: &NameKey) -> Option<&Nsec<'a>> {
-        self.list.iter().find(|nsec| nsec.owner == *name)
+        self.list.iter().find(|nsec| nsec.ends.owner == *name)
     }
 
     /// See [`super::prove_nxdomain`].

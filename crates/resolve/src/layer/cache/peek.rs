@@ -53,7 +53,8 @@ fn look(ctx: &mut QueryContext<'_>) -> Option<(Reply, Outcome)> {
         }
         let question = Question { name, zone: wire, key: &key, zone_key: at, rtype };
         if !(is_start || is_zone_known || with_proofs)
-            && let Some(denied) = again(&ctx.core.shared_proof, &mut reader, &question, standard)
+            && let Some(denied) =
+                again(&mut ctx.core.shared_proof, &mut reader, &question, standard)
         {
             ctx.core.counters.synthesized += 1;
             return Some(denied);
@@ -121,12 +122,12 @@ fn prove<'r>(
 
 /// A denial by what the latest one in the zone has shown.
 fn again(
-    shared: &SharedProof,
+    shared: &mut SharedProof,
     reader: &mut Reader<'_>,
     question: &Question<'_>,
     standard: Standard,
 ) -> Option<(Reply, Outcome)> {
-    let denied = shared.of(question.zone_key, reader, standard)?.deny(reader, question);
+    let denied = shared.deny(reader, question, standard);
     let in_full = |reader: &mut Reader<'_>| {
         let apex = reader.apex(question.zone_key)?;
         synthesis::find(reader, question, &apex.chains())?.into_reply(question, false)

@@ -1,7 +1,8 @@
 //! What the denials of one zone share: its SOA, and the proof that no wildcard stands in for the
 //! names that do not exist. Of thousands of made-up names in a zone each needs one record of its own,
 //! and all need these, so they are worked out once and kept for as long as the store says the same:
-//! until somebody writes, and not beyond the second, since TTLs count down.
+//! until somebody writes, and not beyond the second, since TTLs count down. So are the records of
+//! their own, as [`Ranges`], for as long as they live.
 
 use dns::dnssec::crypto::{nsec3_blocks, nsec3_hash};
 use dns::dnssec::denial::nsec::Nsec;
@@ -14,6 +15,7 @@ use store::cache::entry::SignedSet;
 use store::cache::lent::Reader;
 
 use super::Standard;
+use super::ranges::Ranges;
 use super::synthesis::Question;
 use crate::limits::SYNTHESIS_HASH_BLOCKS_MAX;
 use crate::query::Outcome;
@@ -21,7 +23,10 @@ use crate::reply::{Reply, Source};
 
 /// What was shared by the latest denial, if that is still good.
 #[derive(Debug, Default)]
-pub(crate) struct SharedProof(Option<Known>);
+pub(crate) struct SharedProof {
+    known: Option<Known>,
+    ranges: Ranges,
+}
 
 #[derive(Debug)]
 pub(super) struct Known {
@@ -41,7 +46,7 @@ pub(super) struct Known {
 }
 
 /// Records of which kind deny.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(super) enum Chain {
     Nsec,
     Nsec3 { iterations: u16, salt: SmallVec<[u8; 16]> },
@@ -49,44 +54,52 @@ pub(super) enum Chain {
 
 impl SharedProof {
     pub(crate) fn forget(&mut self) {
-        self.0 = None;
+        *self = SharedProof::default();
     }
 
     pub(super) fn keep(&mut self, known: Known) {
-        self.0 = Some(known);
+        let is_same = |before: &Known| {
+            before.view == known.view && before.zone == known.zone && before.chain == known.chain
+        };
+        if !self.known.as_ref().is_some_and(is_same) {
+            self.ranges = Ranges::default();
+        }
+        self.known = Some(known);
     }
 
-    /// What is known of the zone with the key `zone`.
-    pub(super) fn of(
-        &self,
-        zone: &[u8],
-        reader: &Reader<'_>,
+    /// The reply, without proofs, if what is known of the question's zone and one record more show that
+    /// the name does not exist.
+    pub(super) fn deny(
+        &mut self,
+        reader: &mut Reader<'_>,
+        question: &Question<'_>,
         standard: Standard,
-    ) -> Option<&Known> {
-        self.0.as_ref().filter(|known| {
+    ) -> Option<(Reply, Outcome)> {
+        let known = self.known.as_ref().filter(|known| {
             known.view == reader.view()
-                && *known.zone == *zone
+                && *known.zone == *question.zone_key
                 && known.now == reader.now()
                 && known.standard == standard
-        })
+        })?;
+        known.deny(reader, question, &mut self.ranges)
     }
 }
 
 impl Known {
-    /// The reply, without proofs, if one record more shows that the name does not exist.
-    pub(super) fn deny(
+    fn deny(
         &self,
         reader: &mut Reader<'_>,
         question: &Question<'_>,
+        ranges: &mut Ranges,
     ) -> Option<(Reply, Outcome)> {
         if question.rtype.is_meta() || matches!(question.rtype, Rtype(0) | Rtype::RRSIG) {
             return None;
         }
         let covering = match &self.chain {
-            Chain::Nsec => self.nsec_ttl(reader, question),
+            Chain::Nsec => self.nsec_ttl(reader, question, ranges),
             Chain::Nsec3 { iterations, salt } => {
                 let parameters = Nsec3Parameters { iterations: *iterations, salt };
-                self.nsec3_ttl(reader, question, &parameters)
+                self.nsec3_ttl(reader, question, &parameters, ranges)
             }
         }?;
         let mut soa = self.soa.clone();
@@ -100,13 +113,26 @@ impl Known {
     }
 
     /// The TTL of the NSEC that covers the name, if its closest encloser is the one that is known.
-    fn nsec_ttl(&self, reader: &mut Reader<'_>, question: &Question<'_>) -> Option<u32> {
+    fn nsec_ttl(
+        &self,
+        reader: &mut Reader<'_>,
+        question: &Question<'_>,
+        ranges: &mut Ranges,
+    ) -> Option<u32> {
         let &Question { key: name, zone_key, .. } = question;
+        let kept = ranges.nsec_ttl(zone_key, name, &self.encloser, self.now);
+        if kept.is_some() {
+            return kept;
+        }
         let link = reader.nsec(zone_key, name).filter(|link| !link.is_match)?;
         let owner = NameKey::below(zone_key, link.place);
         let nsec = Nsec::new(zone_key, owner, link.records.first()?)?;
         let is_denied = nsec.denies(name) && *nsec.closest_encloser(name) == *self.encloser;
-        is_denied.then(|| link.records.ttl())
+        let ttl = is_denied.then(|| link.records.ttl())?;
+        if ranges.is_worth_keeping() {
+            ranges.keep_nsec(zone_key, nsec.into_range(), self.now + u64::from(ttl));
+        }
+        Some(ttl)
     }
 
     /// The TTL of the NSEC3 that covers the hash of a name right below the closest encloser that is
@@ -116,6 +142,7 @@ impl Known {
         reader: &mut Reader<'_>,
         question: &Question<'_>,
         parameters: &Nsec3Parameters<'_>,
+        ranges: &mut Ranges,
     ) -> Option<u32> {
         let mut above = question.key.ancestors().skip(1);
         above.next().filter(|above| **above == *self.encloser)?;
@@ -125,9 +152,17 @@ impl Known {
             return None;
         }
         let hash = nsec3_hash(lower.as_wire(), salt, iterations);
+        let kept = ranges.nsec3_ttl(&hash, self.now);
+        if kept.is_some() {
+            return kept;
+        }
         let link = reader.nsec3(question.zone_key, parameters, &hash)?;
         let nsec3 = Nsec3::of_hash(link.place.try_into().ok()?, link.records.first()?)?;
         let is_denied = !link.is_match && nsec3.covers(&hash) && !nsec3.view.is_opt_out();
-        is_denied.then(|| link.records.ttl())
+        let ttl = is_denied.then(|| link.records.ttl())?;
+        if ranges.is_worth_keeping() {
+            ranges.keep_nsec3(nsec3.hash, nsec3.next, self.now + u64::from(ttl));
+        }
+        Some(ttl)
     }
 }
