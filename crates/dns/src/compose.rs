@@ -1,8 +1,10 @@
-//! Building messages: compression by hashed suffixes, a size limit, whole RRsets or nothing.
+//! Building messages: compression, a size limit, whole RRsets or nothing.
 //!
-//! Compression work is linear in the number of labels written: each suffix is hashed once from the
-//! right and looked up in a small open-addressing table (CVE-2024-8508 class: no scan over what was
-//! written before).
+//! Compression work is linear in the number of labels written (CVE-2024-8508 class: no scan over all
+//! that was written before). The first few suffixes, all that most messages have, stand in a list with
+//! their lengths: a name has one suffix of each length, so it is compared with each of them at most
+//! once. Those that follow are hashed, once each and from the right, and stand in a small
+//! open-addressing table.
 
 use smallvec::SmallVec;
 
@@ -20,6 +22,8 @@ use crate::rtype::{Class, Rtype};
 #[error("the RRset does not fit into the message")]
 pub struct Truncated;
 
+/// Suffixes in the list. Looking through it costs less than hashing as long as it is short.
+const LISTED_MAX: usize = 16;
 /// Slots of the table: twice the targets, so that probes stay short. A power of two.
 const SLOTS: usize = COMPRESSION_TARGETS_MAX * 2;
 /// Slots looked at for one suffix. Collisions beyond only cost compression.
@@ -30,8 +34,10 @@ const POINTER_MAX: usize = 0x3fff;
 /// The pointer to the name in the question.
 const QUESTION_NAME: [u8; 2] = (0xc000 | HEADER_BYTES as u16).to_be_bytes();
 
-/// Where the suffixes of a name start, and their hashes; few names have more than are kept inside.
-type Suffixes = SmallVec<[(u8, u32); 12]>;
+/// Where the suffixes of a name start; few names have more than are kept inside.
+type Starts = SmallVec<[u8; 24]>;
+/// Their hashes.
+type Hashes = SmallVec<[u32; 24]>;
 
 /// Writes one message into a buffer.
 pub struct Composer<'b> {
@@ -41,8 +47,14 @@ pub struct Composer<'b> {
     /// Bytes kept free for the OPT record.
     reserved: usize,
     section: Section,
-    /// Offsets of known suffixes; zero is free (no name starts inside the header).
-    slots: [u16; SLOTS],
+    /// The first known suffixes: offsets and lengths, these without compression.
+    listed: usize,
+    offsets: [u16; LISTED_MAX],
+    lengths: [u8; LISTED_MAX],
+    /// The last octet of the first label of each, case folded: names of servers often differ there.
+    marks: [u8; LISTED_MAX],
+    /// Offsets of the others; zero is free (no name starts inside the header).
+    slots: Option<Box<[u16; SLOTS]>>,
     targets: usize,
     /// Length of the name in the question, if that can be pointed at.
     question_name: usize,
@@ -63,7 +75,11 @@ impl<'b> Composer<'b> {
             limit: limit.min(MESSAGE_BYTES_MAX),
             reserved: 0,
             section: Section::Answer,
-            slots: [0; SLOTS],
+            listed: 0,
+            offsets: [0; LISTED_MAX],
+            lengths: [0; LISTED_MAX],
+            marks: [0; LISTED_MAX],
+            slots: None,
             targets: 0,
             question_name: 0,
             knows_question: true,
@@ -168,8 +184,11 @@ impl<'b> Composer<'b> {
         let end = mark.0;
         self.out.truncate(end);
         (self.header, self.section) = (mark.1, mark.2);
-        for slot in &mut self.slots {
-            if *slot as usize >= end {
+        let listed = &self.offsets[..self.listed];
+        self.listed = listed.iter().take_while(|offset| usize::from(**offset) < end).count();
+        self.lengths[self.listed..].fill(0);
+        for slot in self.slots.iter_mut().flat_map(|slots| slots.iter_mut()) {
+            if usize::from(*slot) >= end {
                 *slot = 0;
                 self.targets -= 1;
             }
@@ -226,61 +245,115 @@ impl<'b> Composer<'b> {
         if !self.knows_question {
             self.learn_question();
         }
-        let (suffixes, root) = suffixes(wire);
+        let (starts, root) = starts(wire);
         let base = self.out.len();
-        let mut written = suffixes.len();
-        let mut pointer = None;
-        for (i, (start, hash)) in suffixes.iter().enumerate() {
-            pointer = self.find(*hash, &wire[*start as usize..]);
-            if pointer.is_some() {
-                written = i;
-                break;
-            }
+        let places = starts.iter().map(|start| usize::from(*start)).enumerate();
+        let listed =
+            places.clone().find_map(|(i, at)| Some((i, at, self.find_listed(&wire[at..])?)));
+        // Only a longer suffix is better than one of the list.
+        let longer = listed.map_or(starts.len(), |(i, ..)| i);
+        let mut hashes = Hashes::new();
+        if longer > 0 && self.slots.is_some() {
+            hashes = self::hashes(wire, &starts, root);
         }
-        let upto = suffixes.get(written).map_or(root, |(start, _)| *start as usize);
+        let mut hashed = places.zip(&hashes).take(longer);
+        let hashed =
+            hashed.find_map(|((i, at), hash)| Some((i, at, self.find_hashed(*hash, &wire[at..])?)));
+        let known = hashed.or(listed);
+        let (written, upto, target) =
+            known.map_or((starts.len(), root, None), |(i, at, target)| (i, at, Some(target)));
         self.out.extend_from_slice(&wire[..upto]);
-        match pointer {
+        match target {
             Some(target) => self.out.extend_from_slice(&(0xc000 | target).to_be_bytes()),
             None => self.out.push(0),
         }
-        for (start, hash) in &suffixes[..written] {
-            self.remember(*hash, base + *start as usize);
-        }
+        self.remember(base, wire, &starts[..written], &hashes);
     }
 
     /// Puts the suffixes of the name in the question among the known ones.
     fn learn_question(&mut self) {
         self.knows_question = true;
-        let wire = self.out.get(HEADER_BYTES..HEADER_BYTES + self.question_name);
-        let (suffixes, _) = suffixes(wire.unwrap_or_default());
-        for (start, hash) in &suffixes {
-            self.remember(*hash, HEADER_BYTES + *start as usize);
-        }
+        let question = self.out.get(HEADER_BYTES..HEADER_BYTES + self.question_name);
+        let question: SmallVec<[u8; 64]> = SmallVec::from_slice(question.unwrap_or_default());
+        let (starts, _) = starts(&question);
+        self.remember(HEADER_BYTES, &question, &starts, &[]);
     }
 
-    fn find(&self, hash: u32, suffix: &[u8]) -> Option<u16> {
-        for probe in 0..PROBES_MAX {
-            let slot = self.slots[(hash as usize).wrapping_add(probe) % SLOTS];
-            if slot == 0 {
-                continue;
+    /// Does a name that is known stand at this offset? Mostly in one piece and as it is.
+    fn stands_at(&self, offset: u16, suffix: &[u8]) -> bool {
+        let is_same = self.out.get(offset as usize..).is_some_and(|out| out.starts_with(suffix));
+        is_same || names_equal_in(self.out, offset as usize, suffix)
+    }
+
+    fn find_listed(&self, suffix: &[u8]) -> Option<u16> {
+        let mut equal = equal_bytes(self.lengths, suffix.len() as u8);
+        if equal != 0 {
+            equal &= equal_bytes(self.marks, mark(suffix));
+        }
+        while equal != 0 {
+            let at = equal.trailing_zeros() as usize / 8;
+            let offset = self.offsets[at % LISTED_MAX];
+            if self.stands_at(offset, suffix) {
+                return Some(offset);
             }
-            // Mostly it stands there in one piece, as it is.
-            let is_same = self.out.get(slot as usize..).is_some_and(|out| out.starts_with(suffix));
-            if is_same || names_equal_in(self.out, slot as usize, suffix) {
-                return Some(slot);
-            }
+            equal &= equal - 1;
         }
         None
     }
 
-    fn remember(&mut self, hash: u32, offset: usize) {
-        if offset > POINTER_MAX || self.targets >= COMPRESSION_TARGETS_MAX {
+    fn find_hashed(&self, hash: u32, suffix: &[u8]) -> Option<u16> {
+        let slots = self.slots.as_ref()?;
+        (0..PROBES_MAX)
+            .map(|probe| slots[(hash as usize).wrapping_add(probe) % SLOTS])
+            .find(|slot| *slot != 0 && self.stands_at(*slot, suffix))
+    }
+
+    /// Notes down the first suffixes of a name that was written at `base`; their hashes, if there are
+    /// any yet.
+    fn remember(&mut self, base: usize, wire: &[u8], starts: &[u8], hashes: &[u32]) {
+        for (i, start) in starts.iter().enumerate() {
+            let offset = base + usize::from(*start);
+            if offset > POINTER_MAX {
+                return;
+            }
+            if self.listed < LISTED_MAX {
+                self.offsets[self.listed] = offset as u16;
+                let suffix = &wire[usize::from(*start)..];
+                self.lengths[self.listed] = suffix.len() as u8;
+                self.marks[self.listed] = mark(suffix);
+                self.listed += 1;
+                continue;
+            }
+            match hashes.get(i) {
+                Some(hash) => self.remember_hashed(*hash, offset as u16),
+                None => return self.remember_beyond(base, wire, &starts[i..]),
+            }
+        }
+    }
+
+    /// The list is full within a name.
+    #[cold]
+    fn remember_beyond(&mut self, base: usize, wire: &[u8], starts: &[u8]) {
+        let (all, root) = self::starts(wire);
+        let hashes = hashes(wire, &all, root);
+        let first = all.iter().position(|start| starts.first() == Some(start)).unwrap_or(0);
+        for (start, hash) in starts.iter().zip(hashes.iter().skip(first)) {
+            let offset = base + usize::from(*start);
+            if offset <= POINTER_MAX {
+                self.remember_hashed(*hash, offset as u16);
+            }
+        }
+    }
+
+    fn remember_hashed(&mut self, hash: u32, offset: u16) {
+        if self.targets >= COMPRESSION_TARGETS_MAX {
             return;
         }
+        let slots = self.slots.get_or_insert_with(|| Box::new([0; SLOTS]));
         for probe in 0..PROBES_MAX {
-            let slot = &mut self.slots[(hash as usize).wrapping_add(probe) % SLOTS];
+            let slot = &mut slots[(hash as usize).wrapping_add(probe) % SLOTS];
             if *slot == 0 {
-                *slot = offset as u16;
+                *slot = offset;
                 self.targets += 1;
                 return;
             }
@@ -288,24 +361,44 @@ impl<'b> Composer<'b> {
     }
 }
 
-/// The suffixes of a name, the root left out, and where the root label is.
+/// The highest bits of those of the bytes that equal one that is not zero, at once for all of them.
+/// Another one may be among them if it stands above one that is equal.
 #[inline]
-fn suffixes(wire: &[u8]) -> (Suffixes, usize) {
-    let mut suffixes = Suffixes::new();
+fn equal_bytes(bytes: [u8; LISTED_MAX], byte: u8) -> u128 {
+    const ONES: u128 = u128::MAX / 0xff;
+    let differences = u128::from_le_bytes(bytes) ^ ONES * u128::from(byte);
+    differences.wrapping_sub(ONES) & !differences & ONES << 7
+}
+
+/// The last octet of the first label of a name; letters in lower case, and others as some other one.
+#[inline]
+fn mark(name: &[u8]) -> u8 {
+    let length = name.first().copied().unwrap_or_default();
+    name.get(usize::from(length)).copied().unwrap_or_default() | 0x20
+}
+
+/// Where the suffixes of a name start, the root left out, and where the root label is.
+#[inline]
+fn starts(wire: &[u8]) -> (Starts, usize) {
+    let mut starts = Starts::new();
     let mut at = 0;
     while let Some(length) = wire.get(at).copied().filter(|l| *l != 0) {
-        suffixes.push((at as u8, 0));
+        starts.push(at as u8);
         at += 1 + length as usize;
     }
-    // Hash of each suffix, from the root leftwards.
-    let mut hash = 0;
-    let mut end = at;
-    for (start, of_suffix) in suffixes.iter_mut().rev() {
+    (starts, at)
+}
+
+/// Hash of each suffix, from the root leftwards.
+fn hashes(wire: &[u8], starts: &[u8], root: usize) -> Hashes {
+    let mut hashes: Hashes = SmallVec::from_elem(0, starts.len());
+    let (mut hash, mut end) = (0, root);
+    for (start, of_suffix) in starts.iter().zip(&mut hashes).rev() {
         hash = hash_label(hash, &wire[*start as usize..end]);
         *of_suffix = (hash >> 32) as u32;
         end = *start as usize;
     }
-    (suffixes, at)
+    hashes
 }
 
 /// Continues the hash of a suffix with the label in front of it. Takes eight bytes at a time and

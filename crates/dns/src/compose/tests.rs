@@ -83,3 +83,45 @@ fn sixteen_hundred_names_compose_and_parse() {
     let back: Vec<Vec<u8>> = message.answer().map(|r| r.rdata()).collect();
     assert!(back.iter().map(Vec::as_slice).eq(set.rdatas.iter()));
 }
+
+#[test]
+fn names_beyond_the_list_are_found_as_well() {
+    let mut out = Vec::new();
+    let mut composer = Composer::new(&mut out, Header::default(), MESSAGE_BYTES_MAX);
+    composer.question(&name("www.zone"), Rtype::NS, Class::IN).unwrap();
+    // Of one length, some with the same end, each in two spellings, within a deep zone.
+    let owner = |number: usize, spelling: &str| {
+        let (a, b) = (number % 10, number / 10);
+        name(&format!("{spelling}{a}{b}x.deep.down.in.the.zone"))
+    };
+    let count = 5 * LISTED_MAX;
+    for number in 0..count {
+        let mut set = Rrset::new(owner(number, "n"), Rtype::NS, Class::IN, 1);
+        set.rdatas.push(owner(number + 1, "N").as_wire());
+        composer.rrset(Section::Authority, &set).unwrap();
+        if number == LISTED_MAX - 7 {
+            // What is taken back is forgotten, in the list and behind it.
+            composer.limit = composer.len() + 20;
+            let mut set = Rrset::new(name("a.b.c.d.e.f.g.h.i.j"), Rtype::NS, Class::IN, 1);
+            set.rdatas.push(name("k.l.m.n.o.p.q.r.s.t.u.v.w.x.y.z").as_wire());
+            assert_eq!(composer.rrset(Section::Authority, &set), Err(Truncated));
+            composer.limit = MESSAGE_BYTES_MAX;
+        }
+    }
+    let mut other = Rrset::new(name("z"), Rtype::NS, Class::IN, 1);
+    other.rdatas.push(name("y.z").as_wire());
+    composer.rrset(Section::Additional, &other).unwrap();
+    composer.finish(None);
+    let message = Message::parse(&out).unwrap();
+    for (number, record) in message.authority().enumerate() {
+        assert_eq!(record.owner(), owner(number, "n"));
+        assert_eq!(record.rdata_name(), Some(owner(number + 1, "n")));
+    }
+    assert_eq!(message.authority().count(), count);
+    let last = message.additional().next().unwrap();
+    assert_eq!((last.owner(), last.rdata_name()), (name("z"), Some(name("y.z"))));
+    // Each name stands there in full once, the first two but for what they share: of the others only
+    // the first label, and pointers.
+    let deep = "down.in.the.zone".len();
+    assert!(out.len() < 60 + deep + count * (2 * 2 + 10 + 5) + 40, "{}", out.len());
+}
