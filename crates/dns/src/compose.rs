@@ -366,8 +366,8 @@ impl<'b> Composer<'b> {
 #[inline]
 fn equal_bytes(bytes: [u8; LISTED_MAX], byte: u8) -> u128 {
     const ONES: u128 = u128::MAX / 0xff;
-    let differences = u128::from_le_bytes(bytes) ^ ONES * u128::from(byte);
-    differences.wrapping_sub(ONES) & !differences & ONES << 7
+    let differences = u128::from_le_bytes(bytes) ^ (ONES * u128::from(byte));
+    differences.wrapping_sub(ONES) & !differences & (ONES << 7)
 }
 
 /// The last octet of the first label of a name; letters in lower case, and others as some other one.
