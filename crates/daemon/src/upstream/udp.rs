@@ -283,3 +283,47 @@ pub(crate) async fn look(worker: Rc<Worker>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of so many exchanges are looked at.
+    fn tried(luck: &Luck, exchanges: u32, is_there: bool) -> u32 {
+        let tries = (0..exchanges).filter(|_| {
+            let is_tried = luck.is_tried();
+            if is_tried {
+                luck.note(is_there);
+            }
+            is_tried
+        });
+        tries.count() as u32
+    }
+
+    #[test]
+    fn looks_are_for_upstreams_that_are_near() {
+        let luck = Luck::default();
+        let every = u32::from(UPSTREAM_LOOK_EVERY);
+        assert_eq!(tried(&luck, 100 * every, false), 100, "one of many");
+        // The first that is there makes more of them be looked at.
+        let near = tried(&luck, 1_000, true);
+        assert!(near >= 1_000 - every, "{near}");
+        let credit = u32::from(UPSTREAM_LOOK_CREDIT_MAX);
+        let far = tried(&luck, 100 * every, false);
+        assert!((credit..=credit + 100).contains(&far), "{far}");
+    }
+
+    #[test]
+    fn numbers_of_exchanges_are_spread() {
+        let hash = |number: u64| {
+            let mut hasher = OfNumber::default();
+            hasher.write_u64(number);
+            hasher.finish()
+        };
+        // By the lowest bits tables choose the place, by the highest ones they tell apart what is near.
+        let low: std::collections::BTreeSet<_> = (0..128).map(|n| hash(n) & 127).collect();
+        let high: std::collections::BTreeSet<_> = (0..128).map(|n| hash(n) >> 57).collect();
+        assert_eq!(low.len(), 128);
+        assert!(high.len() > 80, "{}", high.len());
+    }
+}

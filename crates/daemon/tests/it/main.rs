@@ -33,4 +33,5 @@ mod tls;
 mod tls_upstream;
 mod transcripts;
 mod udp;
+mod upstream;
 mod zone_import;

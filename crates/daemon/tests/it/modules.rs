@@ -97,7 +97,7 @@ fn failed_validation_is_told_and_primed_servers_are_used() {
 }
 
 /// A question with EDNS and these options.
-fn question(name: &str, rtype: u8, options: &[u8]) -> Vec<u8> {
+pub(crate) fn question(name: &str, rtype: u8, options: &[u8]) -> Vec<u8> {
     let mut message = vec![0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
     for label in name.split('.') {
         message.push(label.len() as u8);
@@ -159,13 +159,18 @@ fn options_are_answered_and_requests_counted() {
 
 /// An upstream that gives every name this address for a second, as long as it is not silent.
 fn upstream(address: [u8; 4], silent: Arc<AtomicBool>) -> u16 {
+    upstream_with(address, move || !silent.load(Relaxed))
+}
+
+/// The same; it is asked whether there is a reply, and takes the time that this takes.
+pub(crate) fn upstream_with(address: [u8; 4], replies: impl Fn() -> bool + Send + 'static) -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
     std::thread::spawn(move || {
         let mut message = [0; 4096];
         // It ends with the test process.
         while let Ok((length, peer)) = socket.recv_from(&mut message) {
-            if silent.load(Relaxed) {
+            if !replies() {
                 continue;
             }
             let name = message[12..length].iter().position(|byte| *byte == 0).unwrap();
@@ -182,7 +187,7 @@ fn upstream(address: [u8; 4], silent: Arc<AtomicBool>) -> u16 {
 }
 
 /// What a program needs to ask that upstream only.
-fn stub(port: u16) -> String {
+pub(crate) fn stub(port: u16) -> String {
     format!(
         "{INSECURE}policy.add(policy.all(policy.STUB('127.0.0.1@{port}')))\n\
          modules.unload('priming') modules.unload('ta_signal_query')\n\
